@@ -1,0 +1,66 @@
+"""chainrule: neural networks you can read.
+
+Feed-forward networks on tables whose equations are written out by hand, once: run them (compiled), read
+them (with their numbers) and prove them. Names are loaded when they are first used, so that
+``import chainrule`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chainrule.check import check_gradients as check_gradients
+    from chainrule.equations.activations import register_activation as register_activation
+    from chainrule.errors import ChainruleError as ChainruleError
+    from chainrule.errors import CheckError as CheckError
+    from chainrule.errors import DataError as DataError
+    from chainrule.errors import DivergenceError as DivergenceError
+    from chainrule.errors import FileError as FileError
+    from chainrule.errors import OptionError as OptionError
+    from chainrule.errors import TrainingWarning as TrainingWarning
+    from chainrule.estimators import MLPClassifier as MLPClassifier
+    from chainrule.estimators import MLPRegressor as MLPRegressor
+    from chainrule.models import load as load
+    from chainrule.spec import Layer as Layer
+    from chainrule.spec import Network as Network
+    from chainrule.spec import Training as Training
+    from chainrule.table_model import TableModel as TableModel
+
+_HOMES = {
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
+    "TableModel": "table_model",
+    "load": "models",
+    "register_activation": "equations.activations",
+    "check_gradients": "check",
+    "Layer": "spec",
+    "Network": "spec",
+    "Training": "spec",
+    "ChainruleError": "errors",
+    "CheckError": "errors",
+    "DataError": "errors",
+    "DivergenceError": "errors",
+    "FileError": "errors",
+    "OptionError": "errors",
+    "TrainingWarning": "errors",
+}
+
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the table's keys
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("chainrule")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"chainrule.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

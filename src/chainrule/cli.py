@@ -1,0 +1,293 @@
+"""The command line: parse, call the library, print.
+
+Data and JSON go to standard output, everything else to standard error. Exit codes: 0 done, 1
+failed, 2 wrong usage, 130 interrupted. Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chainrule.cli_parts import Shell, examples, reading, row_of, widths
+
+DATA = click.Path(path_type=Path)
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(cls=Shell, context_settings=SETTINGS)
+@click.version_option(package_name="chainrule", message="chainrule %(version)s")
+def main() -> None:
+    """Feed-forward neural networks on tables, with back propagation written by hand.
+
+    \b
+    Examples:
+      chainrule demo
+      chainrule train houses.csv --target price --output houses.model
+      chainrule predict houses.model new.csv > prices.csv
+      chainrule check houses.model houses.csv
+    """
+
+
+@main.command(
+    short_help="Train a network on a table.",
+    epilog=examples("""
+chainrule train iris.csv --target species
+chainrule train houses.csv --target price --drop id --hidden 128,64 --epochs 500
+chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' --json
+"""),
+)
+@click.argument("data", type=DATA)
+@click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
+@click.option(
+    "--task",
+    type=click.Choice(["classification", "regression"]),
+    help="If not given, it follows from the target.",
+)
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Do not learn from it; repeatable.")
+@click.option(
+    "--hidden",
+    "hidden_layer_sizes",
+    callback=widths,
+    metavar="N,N,...",
+    help="Units of the hidden layers.  [default: 64,32]",
+)
+@click.option(
+    "--activation",
+    multiple=True,
+    callback=row_of("activation"),
+    metavar="NAME",
+    help="Of the hidden layers; repeat it to give one for each.  [default: relu]",
+)
+@click.option(
+    "--solver", callback=row_of("optimiser"), metavar="NAME", help="Optimiser.  [default: adam]"
+)
+@click.option(
+    "--epochs",
+    "max_iter",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Most passes over the rows.  [default: 200]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Rows in a step.  [default: 200, or all]",
+)
+@click.option(
+    "--learning-rate",
+    "learning_rate_init",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
+    help="Length of a step.  [default: 0.001]",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0),
+    metavar="X",
+    help="Strength of the L2 penalty.  [default: 0.0001]",
+)
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="X",
+    help="Share of hidden units left out of a step.  [default: 0]",
+)
+@click.option(
+    "--test-size",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="X",
+    default=0.2,
+    help="Share of rows held out to judge by.  [default: 0.2]",
+)
+@click.option(
+    "--seed",
+    "random_state",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    help="Seed of all that is random.  [default: 0]",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="model.safetensors",
+    help="Model file to write.  [default: model.safetensors]",
+)
+@reading
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def train(
+    data: Path,
+    target: str,
+    task: str | None,
+    drop: tuple[str, ...],
+    output: Path,
+    read: Callable[..., Any],
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a network on the table DATA (CSV, TSV or Parquet) to predict one of its columns.
+
+    Rows are set apart to judge the network by, beside a baseline that always predicts the same. The
+    model is written to a file that `predict` and `check` take.
+    """
+    if not output.absolute().parent.is_dir():
+        raise click.UsageError(f"There is no folder {output.parent} to write the model to.")
+    from chainrule import cli_text
+    from chainrule.table_model import TableModel
+
+    frame = read(data)
+    activation = options.pop("activation")
+    if activation:
+        options["activation"] = activation[0] if len(activation) == 1 else list(activation)
+    model = TableModel(**{name: value for name, value in options.items() if value is not None})
+    with _training(quiet) as callbacks:
+        model.fit(frame, target, task=task, drop=drop, callbacks=callbacks)
+    model.save(output)
+    if as_json:
+        _print_json({**model.report_, "model": str(output)})
+    else:
+        cli_text.show_training(model.report_, str(output))
+
+
+@main.command(
+    short_help="Predict the rows of a table.",
+    epilog=examples("""
+chainrule predict iris.model new.csv
+chainrule predict iris.model new.csv --proba --keep id --output predicted.csv
+"""),
+)
+@click.argument("model", type=DATA)
+@click.argument("data", type=DATA)
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write."
+)
+@click.option("--proba", is_flag=True, help="Add the probability of each class.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of DATA; repeatable.")
+@reading
+def predict(
+    model: Path,
+    data: Path,
+    output: Path | None,
+    proba: bool,
+    keep: tuple[str, ...],
+    read: Callable[..., Any],
+) -> None:
+    """Predict each row of the table DATA with the model in the file MODEL.
+
+    The predictions are CSV on standard output or in a file, in the order of the rows. Their column
+    is named after the target; with --proba, columns probability_CLASS follow.
+    """
+    from chainrule import cli_text
+    from chainrule.frames import write_table
+    from chainrule.predictions import predictions
+
+    loaded = _load_table_model(model)
+    frame = read(data, *keep, *loaded.encoder_.text_columns)
+    predicted = predictions(loaded, frame, probabilities=proba, keep=keep)
+    cli_text.note(loaded.notes(frame.drop(keep)))
+    write_table(predicted, output or sys.stdout.buffer)
+
+
+@main.command(
+    short_help="Check the gradient of a model.",
+    epilog=examples("""
+chainrule check iris.model iris.csv
+chainrule check iris.model iris.csv --rows 100 --json
+"""),
+)
+@click.argument("model", type=DATA)
+@click.argument("data", type=DATA)
+@click.option(
+    "--rows",
+    type=click.IntRange(1),
+    metavar="N",
+    default=32,
+    help="Rows to compute it on.  [default: 32]",
+)
+@reading
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
+def check(
+    ctx: click.Context,
+    model: Path,
+    data: Path,
+    rows: int,
+    read: Callable[..., Any],
+    as_json: bool,
+) -> None:
+    """Check the gradient of the model in the file MODEL on rows of the table DATA.
+
+    Back propagation is compared with the complex step, which is exact to rounding and needs only
+    the forward equations. If they differ, the exit code is 1.
+    """
+    from dataclasses import asdict
+
+    loaded = _load_table_model(model)
+    frame = read(data, *loaded.encoder_.text_columns)
+    report = loaded.check_gradients(frame, rows)
+    if as_json:
+        _print_json({**asdict(report), "passed": report.passed})
+    else:
+        click.echo(str(report))
+    ctx.exit(0 if report.passed else 1)
+
+
+@main.command(
+    short_help="See it work on real data.",
+    epilog=examples("chainrule demo\nchainrule demo --seed 7"),
+)
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Seed.  [default: 0]")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def demo(seed: int, quiet: bool) -> None:
+    """Train on real data, and follow one row through the network with all its numbers."""
+    from chainrule import cli_text
+    from chainrule.demo import demonstrate
+
+    with _training(quiet) as callbacks:
+        shown = demonstrate(seed, callbacks)
+    cli_text.show_demonstration(shown)
+
+
+# ------------------------------------------------------------------ steps
+
+
+def _load_table_model(path: Path) -> Any:
+    from chainrule.models import load
+    from chainrule.table_model import TableModel
+
+    model = load(path)
+    if not isinstance(model, TableModel):
+        kind = type(model).__name__
+        raise click.UsageError(
+            f"{path} holds an {kind}, which knows no columns. Use `chainrule train`."
+        )
+    return model
+
+
+@contextmanager
+def _training(quiet: bool) -> Iterator[list[Callable[[Any], None]]]:
+    """The callbacks of a progress bar; what training warns of is shown as notes."""
+    from chainrule import cli_text
+    from chainrule.progress import training_bar
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with training_bar(quiet) as callbacks:
+            yield callbacks
+    cli_text.note(str(warning.message) for warning in caught)
+
+
+def _print_json(facts: Any) -> None:
+    click.echo(json.dumps(facts, ensure_ascii=False, default=str))

@@ -1,0 +1,94 @@
+"""What the commands have in common: how they fail, and kinds of options."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from chainrule.errors import ChainruleError, OptionError
+
+Command = Callable[..., None]
+INTERRUPTED = 130
+
+
+class WrongUsage(click.ClickException):
+    """An option has a value that it may not have."""
+
+    exit_code = 2
+
+
+class Shell(click.Group):
+    """A group whose commands fail with one sentence, never with a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+        except ChainruleError as error:
+            wrong_usage = isinstance(error, OptionError)
+            raise (WrongUsage if wrong_usage else click.ClickException)(str(error)) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(f"{error.filename}: {error.strerror}.") from None
+
+
+def widths(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    """Read "64,32" as (64, 32)."""
+    try:
+        return None if value is None else tuple(int(width) for width in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 64,32.") from None
+
+
+def row_of(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Check that a name, or each of several, is in one of the tables of equations."""
+
+    def find(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        from chainrule import equations
+
+        table = getattr(equations, f"{kind.upper()}S")
+        for name in [value] if isinstance(value, str) else value or ():
+            table.find(name)
+        return value
+
+    return find
+
+
+def reading(command: Command) -> Command:
+    """Add options of how a file is read; the command gets a function `read` that obeys them."""
+
+    @functools.wraps(command)
+    def reads(
+        separator: str | None, decimal_comma: bool, text: tuple[str, ...], **rest: Any
+    ) -> None:
+        def read(path: Path, *more_text: str) -> Any:
+            from chainrule.frames import read_table
+
+            decimal: Literal[".", ","] = "," if decimal_comma else "."
+            return read_table(path, text=(*text, *more_text), separator=separator, decimal=decimal)
+
+        command(read=read, **rest)
+
+    found = "Character between the cells; if not given, it is found."
+    for option in (
+        click.option(
+            "--text", multiple=True, metavar="COLUMN", help="Read a column as text; repeatable."
+        ),
+        click.option("--decimal-comma", is_flag=True, help="Numbers are written 1,5."),
+        click.option("--separator", metavar="CHAR", help=found),
+    ):
+        reads = option(reads)
+    return reads
+
+
+def examples(text: str) -> Any:
+    """The end of a command's help."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())

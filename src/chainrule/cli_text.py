@@ -1,0 +1,115 @@
+"""What the command line prints: reports as aligned text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from chainrule.demo import Demonstration
+
+MOST_COLUMNS = 40
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that leaves text alone, and is as wide as a line where nothing limits it."""
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = 120
+    return made
+
+
+def note(texts: Iterable[str]) -> None:
+    """Print notes on standard error."""
+    out = console(stderr=True)
+    for text in texts:
+        out.print(Text("Note: ", style="yellow") + Text(text), soft_wrap=True)
+
+
+def show_training(report: Mapping[str, Any], path: str) -> None:
+    """Print what training did."""
+    out = console()
+    out.print(_columns(report["columns"]))
+    out.print()
+    out.print(_facts(report, path))
+    if report["scores"] is not None:
+        out.print()
+        out.print(_scores(report["scores"]))
+
+
+def show_demonstration(shown: Demonstration) -> None:
+    """Print the scores of the demonstration, and the equations of one row."""
+    out, report = console(), shown.model.report_
+    out.print("569 breast tumours, 30 measurements each: benign or malignant? (Wisconsin, 1995)\n")
+    out.print(_facts(report))
+    out.print()
+    out.print(_scores(report["scores"]))
+    out.print(
+        f"\nHow the network judges one of the tumours that it has not seen (row {shown.row + 1}),"
+        "\nalong the units that matter most. Inputs are standardised.\n",
+        soft_wrap=True,
+    )
+    for equation in shown.equations:
+        title, *lines = equation.lines()
+        out.print(Text(title, style="bold"))
+        out.print("\n".join(lines) + "\n", soft_wrap=True)
+    out.print(
+        f"The output is the probability of {shown.model.classes_[-1]!r}. Predicted: "
+        f"{shown.predicted} "
+        f"(probability {shown.probability:.4f}). True: {shown.truth}.",
+        soft_wrap=True,
+    )
+
+
+def _columns(columns: Sequence[Mapping[str, Any]]) -> Table:
+    table = _grid("Column", "Kind", "Inputs", "What is done to it")
+    for column in columns[:MOST_COLUMNS]:
+        style = "" if column["features"] else "dim"
+        cells = (column["column"], column["kind"], str(column["features"]), column["done"])
+        table.add_row(*map(Text, cells), style=style)
+    if len(columns) > MOST_COLUMNS:
+        table.add_row(Text(f"and {len(columns) - MOST_COLUMNS} more"), "", "", "")
+    table.columns[2].justify = "right"
+    return table
+
+
+def _facts(report: Mapping[str, Any], path: str | None = None) -> Table:
+    rows, network, epochs = report["rows"], report["network"], report["epochs"]
+    classes = f" of {len(report['classes'])} classes" if report["classes"] else ""
+    layers = " → ".join(map(str, network["widths"]))
+    facts = {
+        "Target": f"{report['target']} ({report['task']}{classes})",
+        "Rows": ", ".join(f"{count} {what}" for what, count in rows.items() if count),
+        "Network": f"{layers}, {network['activation']}, {network['parameters']:,} parameters",
+        "Training": f"{network['solver']}, {epochs['done']} of at most {epochs['planned']} epochs, "
+        f"{report['seconds']:.2f} s",
+        "Model": path,
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, fact in facts.items():
+        if fact:
+            table.add_row(Text(name, style="bold"), Text(fact))
+    return table
+
+
+def _scores(scores: Mapping[str, Mapping[str, float]]) -> Table:
+    table = _grid("Rows held out", "Model", "Baseline")
+    for name, score in scores.items():
+        table.add_row(name, _figure(score["model"]), _figure(score["baseline"]))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or not value else f"{value:.4g}"
+
+
+def _grid(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(title)
+    return table

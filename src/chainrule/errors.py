@@ -1,0 +1,31 @@
+"""The exception tree: every error that chainrule raises on purpose derives from `ChainruleError`."""
+
+from __future__ import annotations
+
+
+class ChainruleError(Exception):
+    """Base class of chainrule's own errors."""
+
+
+class OptionError(ChainruleError, ValueError):
+    """An option has a value outside of what it may be."""
+
+
+class DataError(ChainruleError, ValueError):
+    """The data cannot be used as they are."""
+
+
+class DivergenceError(ChainruleError, ValueError):
+    """Training produced a loss or weights that are not finite; the last finite weights were kept."""
+
+
+class FileError(ChainruleError, ValueError):
+    """A model file is damaged, is not a model file, or is of a version that cannot be read."""
+
+
+class CheckError(ChainruleError, AssertionError):
+    """A gradient or agreement check failed."""
+
+
+class TrainingWarning(UserWarning):
+    """Training ended, but not as it should."""

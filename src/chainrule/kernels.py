@@ -1,0 +1,359 @@
+"""Turns plain functions of the tables into compiled kernels, and calls kernels by address.
+
+Three things make the rows' functions fit for compiled loops:
+
+* every literal takes the type of the function's first argument (``1 / (1 + e)`` would otherwise turn a
+  float32 into a float64), by rewriting the syntax tree;
+* the vocabulary (`exp`, `where`, ...) gets a scalar meaning;
+* a kernel's name carries a digest of all sources that it depends on, so that an edited equation can
+  never be served from a stale cache.
+
+Kernels of one kind share one signature and are called through their addresses. So the training loop is
+compiled once for each dtype, whatever the network is made of.
+
+With NUMBA_DISABLE_JIT=1 everything here is plain Python, which is how coverage sees it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import math
+import textwrap
+import types as python_types
+import warnings
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload, register_jitable
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from chainrule import equation
+from chainrule.equation import Function
+
+COMPILED = not numba.config.DISABLE_JIT
+OPTIONS = {"nogil": True, "error_model": "numpy"}
+PACKAGE = Path(__file__).parent
+
+
+# ------------------------------------------------------------------ digests
+
+
+@cache
+def source_digest() -> str:
+    """A digest of every source that kernels are made from."""
+    files = sorted([*PACKAGE.glob("equations/*.py"), PACKAGE / "equation.py", *_own_files()])
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _own_files() -> Iterable[Path]:
+    return (PACKAGE / "kernels.py", PACKAGE / "compiled.py")
+
+
+def function_digest(function: Function) -> bytes:
+    """What a function computes, in bytes: its code, constants, defaults and closure."""
+    code = function.__code__
+    parts: list[Any] = [function.__module__, code.co_code, code.co_names, function.__defaults__]
+    for constant in code.co_consts:
+        parts.append(constant.co_code if isinstance(constant, python_types.CodeType) else constant)
+    parts += [cell.cell_contents for cell in function.__closure__ or ()]
+    return repr(parts).encode()
+
+
+# ------------------------------------------------------------------ literals and specialisation
+
+
+def like(x: Any, value: Any) -> Any:
+    """The number in the type of x."""
+    return x.dtype.type(value)
+
+
+class _Literals(ast.NodeTransformer):
+    """Wraps each number of a function in ``like(first argument, number)``."""
+
+    def __init__(self, first: str) -> None:
+        self.first = first
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if type(node.value) not in (int, float):
+            return node
+        name, model = ast.Name("like", ast.Load()), ast.Name(self.first, ast.Load())
+        return ast.copy_location(ast.Call(name, [model, node], []), node)
+
+
+def _definition(function: Function) -> ast.FunctionDef | None:
+    """The syntax tree of a function or lambda; None where its source cannot be had."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)).strip())
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    names = inspect.getfullargspec(function).args
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
+            node.decorator_list = []
+            return node
+        if isinstance(node, ast.Lambda) and [a.arg for a in node.args.args] == names:
+            body = [ast.Return(node.body)]
+            made = ast.parse(f"def row({', '.join(names)}): pass").body[0]
+            assert isinstance(made, ast.FunctionDef)
+            made.body = body
+            return ast.fix_missing_locations(made)
+    return None
+
+
+def typed_literals(function: Function) -> Function:
+    """The function with its literals typed like its first argument, where its source can be had.
+
+    A lambda among several on one line cannot be told from its neighbours by its source; such a
+    function is taken as it is, and only its result is rounded to the dtype.
+    """
+    definition = _definition(function)
+    if definition is None or function.__closure__ or not _same_code(definition, function):
+        return function
+    first = inspect.getfullargspec(function).args[0]
+    typed = ast.fix_missing_locations(_Literals(first).visit(definition))
+    scope = {**function.__globals__, "like": like}
+    exec(compile(ast.Module([typed], []), f"<{function.__qualname__}>", "exec"), scope)
+    made: Function = scope[definition.name]
+    made.__defaults__ = function.__defaults__  # type: ignore[attr-defined]
+    return made
+
+
+def _same_code(definition: ast.FunctionDef, function: Function) -> bool:
+    """Whether the definition that was found compiles to the function's own code."""
+    scope: dict[str, Any] = {}
+    module = ast.fix_missing_locations(ast.Module([definition], []))
+    exec(compile(module, "<definition>", "exec"), scope)
+    code = scope[definition.name].__code__
+    return bool(code.co_code == function.__code__.co_code and code.co_names == function.__code__.co_names)
+
+
+def specialise(function: Function, *, literals: bool = True) -> Function:
+    """A function of the tables in the form that kernels may call.
+
+    Functions of `chainrule.equations` that it calls are specialised with it.
+    """
+    if not COMPILED:
+        return function
+    typed = typed_literals(function) if literals else function
+    scope = dict(typed.__globals__)
+    for name in typed.__code__.co_names:
+        helper = scope.get(name)
+        if inspect.isfunction(helper) and helper.__module__.startswith("chainrule.equations"):
+            scope[name] = specialise(helper, literals=literals)
+    return register_jitable(rebind(typed, scope))  # type: ignore[no-any-return]
+
+
+def rebind(function: Function, scope: dict[str, Any], name: str | None = None) -> Function:
+    """A copy of a function that looks its globals up elsewhere."""
+    made = python_types.FunctionType(
+        function.__code__, scope, name or function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__module__ = function.__module__
+    made.__qualname__ = name or function.__qualname__
+    return made
+
+
+# ------------------------------------------------------------------ the vocabulary, compiled
+
+if COMPILED:
+    for _name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh"):
+        overload(getattr(equation, _name))(eval(f"lambda x: (lambda x: np.{_name}(x))", {"np": np}))
+
+    @overload(like)
+    def _like(x, value):
+        kind = x.dtype if isinstance(x, types.Array) else x
+        if isinstance(kind, types.Integer):
+            kind = types.float64
+        return lambda x, value: kind(value)
+
+    @overload(equation.erfc)
+    def _erfc(x):
+        return lambda x: math.erfc(x)
+
+    @overload(equation.sign)
+    def _sign(x):
+        return lambda x: like(x, 1) if x > 0 else (like(x, -1) if x < 0 else x)
+
+    @overload(equation.maximum)
+    def _maximum(a, b):
+        # Written so that a NaN in `a` comes through, as it does in NumPy.
+        return lambda a, b: b if a <= b else a
+
+    @overload(equation.minimum)
+    def _minimum(a, b):
+        return lambda a, b: b if a >= b else a
+
+    @overload(equation.absolute)
+    def _absolute(x):
+        return lambda x: abs(x)
+
+    @overload(equation.where)
+    def _where(condition, a, b):
+        return lambda condition, a, b: a if condition else b
+
+    @overload(equation.dot)
+    def _dot(A, B, out):
+        def impl(A, B, out):
+            np.dot(A, B, out)
+
+        return impl
+
+    @overload(equation.add_to_rows)
+    def _add_to_rows(Z, b):
+        def impl(Z, b):
+            for i in range(Z.shape[0]):
+                for j in range(Z.shape[1]):
+                    Z[i, j] += b[j]
+
+        return impl
+
+    @overload(equation.column_sums)
+    def _column_sums(Z, out):
+        def impl(Z, out):
+            out[:] = 0
+            for i in range(Z.shape[0]):
+                for j in range(Z.shape[1]):
+                    out[j] += Z[i, j]
+
+        return impl
+
+    @overload(equation.outer)
+    def _outer(x, y, out):
+        def impl(x, y, out):
+            for i in range(x.shape[0]):
+                for j in range(y.shape[0]):
+                    out[i, j] = x[i] * y[j]
+
+        return impl
+
+
+# ------------------------------------------------------------------ compiling
+
+
+def compile_function(function: Function, signature: Any = None) -> Any:
+    """Compile with the disk cache, or without it where no cache folder can be written."""
+    if not COMPILED:
+        return function
+    try:
+        return numba.njit(signature, cache=True, **OPTIONS)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return numba.njit(signature, **OPTIONS)(function)
+
+
+def _compile_callback(function: Function, signature: Any) -> Any:
+    try:
+        return numba.cfunc(signature, cache=True, **OPTIONS)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return numba.cfunc(signature, **OPTIONS)(function)
+
+
+def template_name(template: Function, digest: bytes) -> str:
+    """A name that no other version of the same kernel has, so that caches cannot mix them up."""
+    mark = hashlib.sha256(source_digest().encode() + digest).hexdigest()[:16]
+    return f"{template.__name__}_{mark}"
+
+
+def bind(template: Function, **parts: Any) -> Function:
+    """A kernel from a template: the names that it leaves open are bound to the given functions."""
+    digest = b"".join(
+        name.encode() + (function_digest(part) if inspect.isfunction(part) else repr(part).encode())
+        for name, part in sorted(parts.items())
+    )
+    literals = not template.__name__.startswith("layer_")
+    bound = {
+        name: specialise(part, literals=literals) if inspect.isfunction(part) else part
+        for name, part in parts.items()
+    }
+    return rebind(template, {**template.__globals__, **bound}, template_name(template, digest))
+
+
+PLAIN: list[Function] = []  # without a compiler, a kernel's address is its place in this list
+_ALIVE: list[Any] = []  # compiled kernels; their code must outlive every address
+
+
+def address_of(function: Function, signature: Any) -> int:
+    """Compile a kernel and return its address."""
+    if not COMPILED:
+        PLAIN.append(function)
+        return len(PLAIN) - 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", numba.NumbaPerformanceWarning)
+        callback = _compile_callback(function, signature)
+    _ALIVE.append(callback)
+    return int(callback.address)
+
+
+def caller(signature: Any) -> Callable[..., Any]:
+    """A function ``call(address, (arguments...))`` for kernels of a signature, usable in compiled code."""
+    if not COMPILED:
+        return lambda address, arguments: PLAIN[address](*arguments)
+
+    @intrinsic
+    def call(typing_context: Any, address: Any, arguments: Any) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+            given = cgutils.unpack_tuple(builder, values[1], len(signature.args))
+            cast = [
+                context.cast(builder, value, have, want)
+                for value, have, want in zip(given, sig.args[1].types, signature.args, strict=True)
+            ]
+            kinds = [context.get_value_type(t) for t in signature.args]
+            result = context.get_value_type(signature.return_type)
+            pointer = cgutils.ir.FunctionType(result, kinds).as_pointer()
+            out = builder.call(builder.inttoptr(values[0], pointer), cast)
+            return context.get_dummy_value() if signature.return_type == types.void else out
+
+        if not isinstance(arguments, types.BaseTuple):
+            return None
+        kinds = types.Tuple(tuple(arguments.types if hasattr(arguments, "types") else arguments))
+        return signature.return_type(types.int64, kinds), generate
+
+    return call  # type: ignore[no-any-return]
+
+
+def fixed(array: Any, count: int) -> Any:
+    """The first `count` entries as a tuple."""
+    return tuple(array[:count])
+
+
+if COMPILED:
+
+    @overload(fixed)
+    def _fixed(array, count):
+        size = count.literal_value if isinstance(count, types.Literal) else None
+        if size is None:
+            return None
+        if size == 0:
+            return lambda array, count: ()
+        return lambda array, count: to_fixed_tuple(array, size)
+
+
+@lru_cache
+def array_types(dtype: str) -> dict[str, Any]:
+    """The argument types of kernels: F a number, V a vector, M a matrix, and read-only ones for data."""
+    number = getattr(types, dtype)
+    return {
+        "F": number,
+        "V": types.Array(number, 1, "C"),
+        "M": types.Array(number, 2, "C"),
+        "DV": types.Array(number, 1, "C", readonly=True),
+        "DM": types.Array(number, 2, "C", readonly=True),
+        "R": types.Array(types.float64, 1, "C"),
+        "I": types.Array(types.int64, 1, "C"),
+        "DI": types.Array(types.int64, 1, "C", readonly=True),
+        "II": types.Array(types.int64, 2, "C"),
+    }

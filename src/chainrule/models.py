@@ -1,0 +1,44 @@
+"""Models from files. What a file may hold is a closed table: a file names a kind, never code."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from chainrule import store
+from chainrule.errors import FileError
+from chainrule.estimators import MLPClassifier, MLPRegressor
+from chainrule.table_model import TableModel
+
+KINDS: dict[str, Any] = {
+    "MLPClassifier": MLPClassifier,
+    "MLPRegressor": MLPRegressor,
+    "TableModel": TableModel,
+}
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Load a model from a file.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    MLPClassifier, MLPRegressor or TableModel
+
+    Raises
+    ------
+    FileError
+        If the file is damaged, or holds no model that is known here.
+    OSError
+        If there is no such file, or if it cannot be read.
+    """
+    contents = store.read(path)
+    if contents.kind not in KINDS:
+        raise FileError(
+            f"{os.fspath(path)} holds a {contents.kind!r}, which is not known here; known are: "
+            f"{', '.join(KINDS)}."
+        )
+    return KINDS[contents.kind].from_contents(contents.metadata, contents.arrays)

@@ -1,0 +1,130 @@
+"""One flat vector of parameters, and names and shapes for its pieces.
+
+Optimisers, averaging, saving, L-BFGS and Levenberg-Marquardt see one array; layers see views of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.equations import INITIALISERS, LAYERS
+from chainrule.errors import OptionError
+from chainrule.spec import Network
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A named piece of the flat vector: ``theta[start:stop].reshape(shape)``."""
+
+    layer: int
+    name: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether penalties and weight decay apply to it (biases are free)."""
+        return len(self.shape) > 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each parameter of a network lies in the flat vector."""
+
+    network: Network
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """All pieces, in order."""
+        blocks, start = [], 0
+        for index, layer in enumerate(self.network.layers):
+            shapes = LAYERS[layer.kind].shapes(self.network.widths[index], layer.units)
+            for name, shape in shapes.items():
+                blocks.append(Block(index, name, start, start + prod(shape), shape))
+                start += prod(shape)
+        return tuple(blocks)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return self.blocks[-1].stop
+
+    def layer_slice(self, index: int) -> slice:
+        """The stretch of the flat vector that belongs to a layer."""
+        mine = [block for block in self.blocks if block.layer == index]
+        return slice(mine[0].start, mine[-1].stop)
+
+    def view(self, theta: Array, index: int, name: str) -> Array:
+        """A view of one piece, in its shape."""
+        block = next(b for b in self.blocks if (b.layer, b.name) == (index, name))
+        return theta[block.start : block.stop].reshape(block.shape)
+
+    def views(self, theta: Array, name: str) -> list[Array]:
+        """Views of the pieces of that name, one for each layer that has it."""
+        return [self.view(theta, b.layer, name) for b in self.blocks if b.name == name]
+
+    def pack(self, W: Sequence[Array], b: Sequence[Array]) -> Array:
+        """Copy given weights and biases, one array for each layer, into a new flat vector.
+
+        Raises
+        ------
+        OptionError
+            If an array has not the shape of its piece; the message names it.
+        """
+        theta = np.empty(self.size, self.network.dtype)
+        for name, arrays in (("W", W), ("b", b)):
+            targets = self.views(theta, name)
+            if len(arrays) != len(targets):
+                raise OptionError(f"{name}: {len(targets)} arrays are needed, not {len(arrays)}.")
+            for index, (target, array) in enumerate(zip(targets, arrays, strict=True)):
+                if np.shape(array) != target.shape:
+                    raise OptionError(
+                        f"{name} of layer {index + 1} must have shape {target.shape}, "
+                        f"not {np.shape(array)}."
+                    )
+                target[...] = array
+        return theta
+
+
+def initial(
+    network: Network,
+    rng: np.random.Generator | np.random.RandomState,
+    initialisers: str | Sequence[str] = "glorot_uniform",
+    gains: float | Sequence[float] = 1.0,
+) -> Array:
+    """Draw the first parameters of a network.
+
+    Parameters
+    ----------
+    network : Network
+    rng : numpy Generator or RandomState
+    initialisers : str or sequence of str
+        One name of the initialiser table for all layers, or one for each.
+    gains : float or sequence of float
+        Factor on the spread, for all layers or for each.
+
+    Returns
+    -------
+    ndarray of shape (parameters,)
+    """
+    layout, depth = Layout(network), len(network.layers)
+    names = [initialisers] * depth if isinstance(initialisers, str) else list(initialisers)
+    spreads = [gains] * depth if isinstance(gains, (int, float)) else list(gains)
+    if len(names) != depth or len(spreads) != depth:
+        raise OptionError(f"There are {depth} layers: give one initialiser, or {depth}.")
+    W, b = [], []
+    for index, (name, gain) in enumerate(zip(names, spreads, strict=True)):
+        row = INITIALISERS.find(name)
+        shape = network.widths[index], network.widths[index + 1]
+        W.append(row.draw(rng, *shape, gain))
+        b.append(row.bias(rng, *shape, gain))
+    return layout.pack(W, b)

@@ -1,0 +1,130 @@
+"""What both runs are handed: the objective, a batch of data, and a stretch of training steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.equations import PENALTIES
+from chainrule.equations.optimisers import Optimiser
+from chainrule.errors import OptionError
+from chainrule.parameters import Array, Layout
+from chainrule.spec import Network
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of data.
+
+    Attributes
+    ----------
+    X : ndarray or scipy CSR matrix of shape (n, inputs)
+        Of the network's dtype; an array is C-contiguous.
+    Y : ndarray of shape (n, outputs)
+        Targets as the loss wants them, of the network's dtype.
+    weights : ndarray of shape (n,) or None
+        Sample weights, not negative; None means 1 for each.
+    """
+
+    X: Any
+    Y: Array
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    def take(self, rows: Any) -> Batch:
+        """The batch of the given rows, in that order."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(self.X[rows], self.Y[rows], weights)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised: a network's loss and its penalties.
+
+    Attributes
+    ----------
+    network : Network
+    strengths : mapping of str to float
+        Strength of each penalty of the table; those not named are 0.
+    per_batch : bool
+        Whether penalties are divided by the batch's sum of weights (scikit-learn's convention).
+    """
+
+    network: Network
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    per_batch: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.strengths:
+            if name not in PENALTIES:
+                raise OptionError(PENALTIES._unknown(name))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where each parameter lies."""
+        return Layout(self.network)
+
+    def scale(self, batch: Batch) -> float:
+        """Factor on the penalties for a batch."""
+        if not self.per_batch:
+            return 1.0
+        total = len(batch) if batch.weights is None else float(batch.weights.sum(dtype=np.float64))
+        return 1.0 / total if total > 0 else 0.0
+
+    def segments(self) -> list[tuple[int, int, bool]]:
+        """Stretches (start, stop, free) of the flat vector; `free` ones know no weight decay."""
+        return [(b.start, b.stop, not b.is_weight) for b in self.layout.blocks]
+
+
+@dataclass
+class Stretch:
+    """A stretch of training steps in one epoch; arrays are changed in place.
+
+    Attributes
+    ----------
+    batch : Batch
+        All rows of the training data.
+    order : ndarray of int64
+        The rows in the order of this epoch.
+    first, last : int
+        Numbers of the first batch and of the one after the last.
+    batch_size : int
+    rates : ndarray of float64, shape (last - first,)
+        The learning rate of each step.
+    theta, slots : ndarray
+        Parameters, of shape (P,), and the optimiser's memory, of shape (slots, P).
+    losses : ndarray of float64, shape (last - first,)
+        Receives the loss of each batch.
+    t : int
+        Steps done before.
+    seed : int
+        Seed of dropout.
+    """
+
+    batch: Batch
+    order: Any
+    first: int
+    last: int
+    batch_size: int
+    rates: Any
+    theta: Array
+    slots: Array
+    losses: Any
+    t: int
+    seed: int
+
+    def batches(self) -> Iterator[Any]:
+        """The rows of each batch."""
+        for number in range(self.first, self.last):
+            yield self.order[number * self.batch_size : (number + 1) * self.batch_size]
+
+
+def decay_free(row: Optimiser) -> list[float]:
+    """An optimiser's parameters with its own weight decay, if any, switched off."""
+    return [0.0 if name == "weight_decay" else v for name, v in row.parameters.items()]

@@ -1,0 +1,286 @@
+"""The interpreted run: the rows' own functions on whole arrays, one NumPy expression a step.
+
+It is slow and obvious. It also accepts complex parameters, which is how the gradients are checked, and
+every intermediate array of a pass can be looked at, which is how a network is explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.equation import Row
+from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
+from chainrule.equations.activations import Activation
+from chainrule.equations.dropout import kept, stream_key
+from chainrule.equations.optimisers import Optimiser
+from chainrule.parameters import Array, Layout
+from chainrule.problem import Batch, Objective, Stretch, decay_free
+from chainrule.spec import Network
+
+
+@dataclass
+class Pass:
+    """Every array of one pass through a network.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, inputs)
+        The input.
+    Z, A, D : list of ndarray of shape (n, units)
+        Of each layer: the values before the activation, after it, and after dropout. Where a layer has
+        no dropout, D[l] is A[l].
+    kept : list of ndarray or None
+        Of each layer: which entries dropout kept.
+    dZ, dA : list of ndarray
+        Derivatives of the loss with respect to Z and A, filled by `backward`.
+    gradient : ndarray of shape (parameters,)
+        Derivative of the loss with respect to the parameters, without penalties.
+    """
+
+    X: Array
+    Z: list[Array]
+    A: list[Array]
+    D: list[Array]
+    kept: list[Any]
+    dZ: list[Array]
+    dA: list[Array]
+    gradient: Array
+
+    def input_of(self, index: int) -> Array:
+        """What layer `index` receives."""
+        return self.D[index - 1] if index else self.X
+
+
+def values(row: Row) -> tuple[float, ...]:
+    """The parameters of a row, in the order of its functions' arguments."""
+    return tuple(row.parameters.values())
+
+
+def statistics(Z: Array) -> tuple[Array, Array]:
+    """Of each row of logits: the largest, and the sum of exp(z - largest) over the others."""
+    top = np.argmax(np.real(Z), axis=1)[:, None]
+    m = np.take_along_axis(Z, top, axis=1)
+    e = np.exp(Z - m)
+    np.put_along_axis(e, top, 0.0, axis=1)
+    return m, e.sum(axis=1, keepdims=True)
+
+
+def activate(row: Activation, Z: Array) -> Array:
+    """A = f(Z)."""
+    A = np.empty_like(Z)
+    A[...] = row.f(Z, *statistics(Z)) if row.coupled else row.f(Z, *values(row))
+    return A
+
+
+def deactivate(row: Activation, Z: Array, A: Array, dA: Array) -> Array:
+    """dZ = dA f'(Z), or the softmax's Jacobian times dA."""
+    dZ = np.empty_like(dA)
+    if row.pullback is not None:
+        dZ[...] = row.pullback(A, dA, np.sum(A * dA, axis=1, keepdims=True))
+    elif row.slope is not None:
+        dZ[...] = dA * row.slope(Z, A, *values(row))
+    return dZ
+
+
+def forward(network: Network, theta: Array, X: Array, seed: int = -1, step: int = 0) -> Pass:
+    """Forward propagation; with a seed (not negative), dropout is active."""
+    layout, dtype = Layout(network), np.result_type(theta, X)
+    run = Pass(X, [], [], [], [], [], [], np.zeros(layout.size, dtype))
+    values_in = X
+    for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
+        Z = np.empty((len(X), layer.units), dtype)
+        LAYERS[layer.kind].forward(values_in, theta[layout.layer_slice(index)], Z)
+        A = activate(row, Z)
+        mask = None
+        D = A
+        if layer.dropout and seed >= 0:
+            mask = coins(seed, step, index, A.shape, layer.dropout)
+            D = A * mask * A.dtype.type(1 / (1 - layer.dropout))
+        run.Z.append(Z)
+        run.A.append(A)
+        run.D.append(D)
+        run.kept.append(mask)
+        values_in = D
+    return run
+
+
+def coins(seed: int, step: int, layer: int, shape: tuple[int, ...], rate: float) -> Any:
+    """Which entries of a layer dropout keeps in one training step."""
+    index = np.arange(shape[0] * shape[1], dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        key = stream_key(np.uint64(seed), np.uint64(step), np.uint64(layer))
+        return kept(key, index, rate).reshape(shape)
+
+
+def predict(network: Network, Z: Array) -> Array:
+    """The output link of the loss: predictions from the last layer's values."""
+    return activate(ACTIVATIONS[network.loss_row.link], Z)
+
+
+def data_loss(network: Network, z: Array, Y: Array, weights: Array | None, slope: bool) -> Any:
+    """The loss of a batch, or (with `slope`) its derivative with respect to z: one reduction for both."""
+    row = network.loss_row
+    extra = statistics(z) if row.coupled else values(row)
+    rows = np.ones(len(z), np.real(z).dtype) if weights is None else weights
+    total = float(rows.sum(dtype=np.float64))
+    scale = 1 / total if total > 0 else 0.0
+    if slope:
+        dz = np.empty_like(z)
+        dz[...] = row.slope(z, Y, *extra)
+        dz *= (rows * rows.dtype.type(scale))[:, None]
+        return dz
+    wide = np.result_type(z.dtype, np.float64)
+    return np.sum(row.value(z, Y, *extra) * rows[:, None], dtype=wide) * scale
+
+
+def backward(network: Network, theta: Array, run: Pass, Y: Array, weights: Array | None) -> None:
+    """Back propagation: fills the pass's derivatives."""
+    layout, depth = Layout(network), len(network.layers)
+    run.dZ, run.dA = [run.X] * depth, [run.X] * depth
+    dD = data_loss(network, run.A[-1], Y, weights, slope=True)
+    for index in range(depth - 1, -1, -1):
+        layer, stretch = network.layers[index], layout.layer_slice(index)
+        keep = run.kept[index]
+        dA = dD if keep is None else dD * keep * dD.dtype.type(1 / (1 - layer.dropout))
+        dZ = deactivate(network.activations[index], run.Z[index], run.A[index], dA)
+        received = run.input_of(index)
+        dX = np.empty((len(received) if index else 0, received.shape[1]), dZ.dtype)
+        LAYERS[layer.kind].backward(dZ, received, theta[stretch], dX, run.gradient[stretch])
+        run.dA[index], run.dZ[index] = dA, dZ
+        dD = dX
+
+
+def penalise(objective: Objective, theta: Array, scale: float, gradient: Array | None) -> Any:
+    """The penalties' value; their derivative is added to the gradient, if one is given."""
+    total: Any = 0.0
+    for name, strength in objective.strengths.items():
+        row, factor = PENALTIES[name], strength * scale
+        for block in objective.layout.blocks:
+            if not (block.is_weight and factor):
+                continue
+            w = theta[block.start : block.stop]
+            wide = np.result_type(w.dtype, np.float64)
+            total = total + factor * np.sum(row.value(w), dtype=wide)
+            if gradient is not None:
+                gradient[block.start : block.stop] += w.dtype.type(factor) * row.slope(w)
+    return total
+
+
+def update(row: Optimiser, w: Array, g: Array, slots: Array, rate: float, t: int, *, free: bool) -> None:
+    """One step of an optimiser on a stretch of parameters, in place."""
+    assert row.scalars is not None and row.step is not None
+    parameters = tuple(decay_free(row)) if free else values(row)
+    scalars = [w.dtype.type(s) for s in row.scalars(rate, t, *parameters)]
+    result = row.step(w, g, *slots, *scalars)
+    moved, *remembered = result if row.slots else (result,)
+    w[...] = moved
+    for slot, new in zip(slots, remembered, strict=True):
+        slot[...] = new
+
+
+class Run:
+    """The interpreted run of a network's training: the same methods as `chainrule.compiled.Run`.
+
+    Parameters
+    ----------
+    objective : Objective
+        Network, penalties and how they scale.
+    optimiser : Optimiser, optional
+        Needed by `steps` only.
+    """
+
+    def __init__(self, objective: Objective, optimiser: Optimiser | None = None) -> None:
+        self.objective = objective
+        self.network = objective.network
+        self.optimiser = optimiser
+
+    def values(self, theta: Array, X: Any, layer: int = -1) -> Array:
+        """Values of a layer after its activation (the loss's z for the last one)."""
+        with np.errstate(all="ignore"):
+            return forward(self.network, theta, dense(X)).A[layer]
+
+    def predict(self, theta: Array, X: Any) -> Array:
+        """Predictions: the last layer's values through the loss's output link."""
+        with np.errstate(all="ignore"):
+            return predict(self.network, self.values(theta, X))
+
+    def loss(self, theta: Array, batch: Batch) -> Any:
+        """Loss of all given rows with penalties."""
+        with np.errstate(all="ignore"):
+            z = forward(self.network, theta, dense(batch.X)).A[-1]
+            value = data_loss(self.network, z, batch.Y, batch.weights, slope=False)
+            return value + penalise(self.objective, theta, self.objective.scale(batch), None)
+
+    def loss_and_gradient(self, theta: Array, batch: Batch) -> tuple[float, Array]:
+        """Loss of all given rows with penalties, and its gradient."""
+        with np.errstate(all="ignore"):
+            run = forward(self.network, theta, dense(batch.X))
+            value = data_loss(self.network, run.A[-1], batch.Y, batch.weights, slope=False)
+            backward(self.network, theta, run, batch.Y, batch.weights)
+            value += penalise(self.objective, theta, self.objective.scale(batch), run.gradient)
+            return float(value), run.gradient
+
+    def jacobian(self, theta: Array, X: Any) -> tuple[Array, Array]:
+        """The last layer's values (n, outputs) and their derivatives (n, outputs, parameters)."""
+        with np.errstate(all="ignore"):
+            run = forward(self.network, theta, dense(X))
+            n, outputs = run.A[-1].shape
+            J = np.zeros((n, outputs, self.objective.layout.size), theta.dtype)
+            for k in range(outputs):
+                self._jacobian_of(theta, run, k, J[:, k])
+            return run.A[-1], J
+
+    def _jacobian_of(self, theta: Array, run: Pass, k: int, J: Array) -> None:
+        dA = np.zeros_like(run.A[-1])
+        dA[:, k] = 1
+        for index in range(len(self.network.layers) - 1, -1, -1):
+            kind = LAYERS[self.network.layers[index].kind]
+            stretch = self.objective.layout.layer_slice(index)
+            dZ = deactivate(self.network.activations[index], run.Z[index], run.A[index], dA)
+            received = run.input_of(index)
+            kind.row_gradients(dZ, received, J[:, stretch])
+            scratch = np.empty(stretch.stop - stretch.start, dZ.dtype)
+            dA = np.empty_like(received)
+            kind.backward(dZ, received, theta[stretch], dA, scratch)
+
+    def steps(self, stretch: Stretch, watch: Callable[[Pass], None] | None = None) -> int:
+        """Run the training steps of a stretch of an epoch; returns how many were done.
+
+        It stops early, before the update, at a loss that is not finite.
+        """
+        done = 0
+        with np.errstate(all="ignore"):
+            for number, rows in enumerate(stretch.batches()):
+                value = self._step(stretch, number, stretch.batch.take(rows), watch)
+                stretch.losses[number] = value
+                if not np.isfinite(value):
+                    break
+                done += 1
+        return done
+
+    def _step(self, s: Stretch, number: int, batch: Batch, watch: Any) -> float:
+        t = s.t + number + 1
+        run = forward(self.network, s.theta, dense(batch.X), seed=s.seed, step=t)
+        value = data_loss(self.network, run.A[-1], batch.Y, batch.weights, slope=False)
+        backward(self.network, s.theta, run, batch.Y, batch.weights)
+        value += penalise(self.objective, s.theta, self.objective.scale(batch), run.gradient)
+        if watch is not None:
+            watch(run)
+        if np.isfinite(value):
+            for start, stop, free in self.objective.segments():
+                part = slice(start, stop)
+                w, g, slots = s.theta[part], run.gradient[part], s.slots[:, part]
+                assert self.optimiser is not None
+                update(self.optimiser, w, g, slots, float(s.rates[number]), t, free=free)
+        return float(value)
+
+
+def dense(X: Any) -> Array:
+    """A batch as an array; sparse batches are small enough here."""
+    return X.toarray() if hasattr(X, "toarray") else X
+
+

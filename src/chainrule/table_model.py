@@ -1,0 +1,279 @@
+"""A network for a table: from a data frame and a column's name to predictions and honest scores."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule import scores, store, targets
+from chainrule.check import GradientReport, check_gradients
+from chainrule.column_values import Frame, Numbers, as_frame
+from chainrule.columns import ColumnEncoder, require
+from chainrule.errors import DataError, FileError, OptionError
+from chainrule.estimators import MLPClassifier, MLPRegressor
+from chainrule.splits import Parts, set_apart
+from chainrule.targets import Classes, Target
+
+ESTIMATORS: dict[str, Any] = {"classification": MLPClassifier, "regression": MLPRegressor}
+DEFAULTS: dict[str, Any] = {"hidden_layer_sizes": (64, 32), "n_iter_no_change": 20}
+LEAST_VALIDATION = 10  # with fewer rows to stop by, training goes by the training loss
+
+
+class TableModel:
+    """A feed-forward network that learns one column of a table from the others.
+
+    It encodes the columns (see `ColumnEncoder`), sets rows apart to stop training by and to judge
+    by, trains an `MLPClassifier` or `MLPRegressor`, and scores it beside a baseline that always
+    predicts the same.
+
+    Parameters
+    ----------
+    test_size : float
+        Share of the rows that is held out for the scores, in [0, 1); 0 for none.
+    validation_size : float
+        Share of the other rows by which training is stopped early, in [0, 1); 0 for none.
+    random_state : int
+        Seed of the rows' parts and of training.
+    **options
+        Options of the estimator, such as ``hidden_layer_sizes=(64, 32)`` or ``activation="tanh"``.
+
+    Attributes
+    ----------
+    encoder_ : ColumnEncoder
+    estimator_ : MLPClassifier or MLPRegressor
+        It takes the encoded columns. Its classes are numbers, and its target has mean 0 and
+        deviation 1.
+    target_ : Classes or Quantity
+    parts_ : Parts
+        Which rows were trained on, stopped by and held out; not known of a model from a file.
+    classes_ : ndarray
+        The classes, in the order of the columns of `predict_proba`.
+    report_ : dict
+        What was done, as JSON can hold it: rows, columns, network, training and scores.
+
+    Examples
+    --------
+    >>> model = TableModel(random_state=0).fit(frame, "income")  # doctest: +SKIP
+    >>> model.predict(new_frame)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        test_size: float = 0.2,
+        validation_size: float = 0.1,
+        random_state: int = 0,
+        **options: Any,
+    ) -> None:
+        for name, share in {"test_size": test_size, "validation_size": validation_size}.items():
+            if not 0 <= share < 1:
+                raise OptionError(f"{name} must be a share in [0, 1), not {share!r}.")
+        self.test_size = test_size
+        self.validation_size = validation_size
+        self.random_state = random_state
+        self.options = options
+
+    def fit(
+        self,
+        data: Any,
+        target: str,
+        *,
+        task: str | None = None,
+        drop: Collection[str] = (),
+        callbacks: Sequence[Callable[[Any], Any]] = (),
+    ) -> TableModel:
+        """Train.
+
+        Parameters
+        ----------
+        data : data frame
+            Of pandas, polars or another library that narwhals knows. Rows without a target are left
+            out.
+        target : str
+            The column to predict.
+        task : {"classification", "regression"}, optional
+            By default it follows from the target: texts, true/false and few different whole numbers
+            are classes.
+        drop : collection of str
+            Columns not to learn from, such as identifiers.
+        callbacks : sequence of callable
+            Each is called after every epoch with an object that has `number`, `epochs`, `loss`,
+            `validation`, `learning_rate` and `seconds`; True from any of them ends training.
+
+        Raises
+        ------
+        DataError
+            If the data cannot be used; the message names the column and the row.
+        OptionError
+            If an option has a value that it may not have.
+        """
+        began = time.perf_counter()
+        frame = as_frame(data)
+        require(frame, [target, *drop])
+        if target in drop:
+            raise OptionError(f"{target!r} is the target and cannot be dropped.")
+        self.target_: Target = targets.learn(frame[target], task)
+        y = self.target_.encode(frame[target])
+        rows = np.flatnonzero(targets.present(y))
+        self.parts_ = parts = self._divide(rows, y)
+        self.encoder_ = ColumnEncoder().fit(frame, rows=parts.known, drop=[target, *drop])
+        X = self.encoder_.transform(frame)
+        self._train(X, y, parts, callbacks)
+        self.report_ = {
+            **self._facts(frame, parts),
+            "seconds": time.perf_counter() - began,
+            "scores": self._scores(X, y, parts),
+        }
+        return self
+
+    def predict(self, data: Any) -> npt.NDArray[Any]:
+        """The predicted class or number of each row."""
+        predicted = self.estimator_.predict(self._encoded(data))
+        return self.target_.decode(predicted)
+
+    def predict_proba(self, data: Any) -> Numbers:
+        """The probability of each class, in the order of `classes_`.
+
+        Returns
+        -------
+        ndarray of shape (rows, classes)
+        """
+        if not isinstance(self.target_, Classes):
+            raise OptionError(f"{self.target_.name!r} is a number: there are no probabilities.")
+        return np.asarray(self.estimator_.predict_proba(self._encoded(data)))
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """The classes."""
+        if not isinstance(self.target_, Classes):
+            raise AttributeError("A regression has no classes.")
+        return np.array(self.target_.labels)
+
+    def notes(self, data: Any) -> list[str]:
+        """What is worth knowing about a table before its predictions are used."""
+        return self.encoder_.notes(data, expected=[self.target_.name, *self.report_["dropped"]])
+
+    def check_gradients(self, data: Any, rows: int = 32) -> GradientReport:
+        """Check the gradient of this model against an independent one, on the first rows of a
+        table.
+
+        Parameters
+        ----------
+        data : data frame
+            With the target.
+        rows : int
+            How many rows with a target to take.
+        """
+        if rows < 1:
+            raise OptionError(f"rows must be at least 1, not {rows}.")
+        frame = as_frame(data)
+        require(frame, [self.target_.name])
+        y = self.target_.encode(frame[self.target_.name])
+        chosen = np.flatnonzero(targets.present(y))[:rows]
+        if not len(chosen):
+            raise DataError(f"No row has a value in the target {self.target_.name!r}.")
+        X = self.encoder_.transform(frame)
+        return check_gradients(self.estimator_, X[chosen], y[chosen], rows=len(chosen))
+
+    # -------------------------------------------------------------- files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the model to a file, which `chainrule.load` reads."""
+        store.write(path, "TableModel", *self.to_contents())
+
+    def to_contents(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a model file holds: metadata and arrays."""
+        metadata, arrays = self.estimator_.to_contents()
+        return {
+            "estimator": metadata,
+            "encoder": self.encoder_.to_dict(),
+            "target": targets.to_dict(self.target_),
+            "report": self.report_,
+        }, arrays
+
+    @classmethod
+    def from_contents(cls, metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> TableModel:
+        """The inverse of `to_contents`."""
+        model = cls()
+        try:
+            model.target_ = targets.from_dict(metadata["target"])
+            model.encoder_ = ColumnEncoder.from_dict(metadata["encoder"])
+            model.report_ = metadata["report"]
+            estimator = ESTIMATORS[model.target_.task]
+            model.estimator_ = estimator.from_contents(metadata["estimator"], arrays)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileError(f"The file holds no table model: {error}.") from None
+        return model
+
+    # -------------------------------------------------------------- steps of fit
+
+    def _divide(self, rows: npt.NDArray[np.int64], y: Any) -> Parts:
+        groups = y[rows] if isinstance(self.target_, Classes) else None
+        share = self.validation_size
+        if round(len(rows) * (1 - self.test_size) * share) < LEAST_VALIDATION:
+            share = 0.0
+        return set_apart(rows, groups, self.test_size, share, self.random_state)
+
+    def _train(
+        self, X: Numbers, y: Any, parts: Parts, callbacks: Sequence[Callable[[Any], Any]]
+    ) -> None:
+        options = {**DEFAULTS, "random_state": self.random_state, **self.options}
+        options["callbacks"] = [*options.get("callbacks", ()), *callbacks]
+        if len(parts.validation):
+            options["validation_set"] = X[parts.validation], y[parts.validation]
+        try:
+            self.estimator_ = ESTIMATORS[self.target_.task](**options)
+        except TypeError as error:
+            raise OptionError(f"The network has no such option: {error}.") from None
+        self.estimator_.fit(X[parts.training], y[parts.training])
+
+    def _scores(self, X: Numbers, y: Any, parts: Parts) -> dict[str, Any] | None:
+        """Scores on the rows held out; None if there are none."""
+        held, known = parts.held_out, parts.known
+        if not len(held):
+            return None
+        if isinstance(self.target_, Classes):
+            P = self.estimator_.predict_proba(X[held])
+            shares = np.bincount(y[known], minlength=len(self.target_.labels)) / len(known)
+            baseline = scores.classification(y[held], np.tile(shares, (len(held), 1)))
+            return scores.beside(scores.classification(y[held], P), baseline)
+        unit, always = self.target_.scale, np.full(len(held), y[known].mean())
+        model = scores.regression(y[held], self.estimator_.predict(X[held]), unit)
+        return scores.beside(model, scores.regression(y[held], always, unit))
+
+    def _facts(self, frame: Frame, parts: Parts) -> dict[str, Any]:
+        net = self.estimator_
+        used = len(parts.known) + len(parts.held_out)
+        learnt = {column.name for column in self.encoder_.columns}
+        return {
+            "target": self.target_.name,
+            "task": self.target_.task,
+            "classes": list(getattr(self.target_, "labels", ())),
+            "dropped": [n for n in frame.columns if n not in learnt and n != self.target_.name],
+            "rows": {
+                "in the table": len(frame),
+                "without a target": len(frame) - used,
+                "to train on": len(parts.training),
+                "to stop by": len(parts.validation),
+                "held out": len(parts.held_out),
+            },
+            "columns": self.encoder_.describe(),
+            "network": {
+                "widths": [net.coefs_[0].shape[0], *(W.shape[1] for W in net.coefs_)],
+                "activation": net.activation,
+                "solver": net.solver,
+                "parameters": sum(a.size for a in (*net.coefs_, *net.intercepts_)),
+            },
+            "epochs": {"done": net.n_iter_, "planned": net.max_iter},
+        }
+
+    def _encoded(self, data: Any) -> Numbers:
+        frame = as_frame(data)
+        if not len(frame):
+            raise DataError("The table has no rows to predict.")
+        return self.encoder_.transform(frame)

@@ -1,0 +1,181 @@
+"""What a model predicts: classes or numbers, and how they become what a network is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule.column_kinds import moments
+from chainrule.column_values import Numbers, Series, as_numbers, as_texts, as_truth, kind_of, misfit
+from chainrule.errors import DataError, OptionError
+
+MOST_WHOLE_CLASSES = 10  # at most so many different whole numbers are taken for classes
+MOST_CLASSES = 1000
+
+Label = str | int | float | bool
+Mask = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A target of classes.
+
+    Attributes
+    ----------
+    name : str
+        The column.
+    labels : tuple of str, int, float or bool
+        The classes, sorted.
+    """
+
+    name: str
+    labels: tuple[Label, ...]
+    task: ClassVar[str] = "classification"
+
+    def encode(self, series: Series) -> Codes:
+        """The number of each row's class, and -1 where it is missing."""
+        place: dict[Label | None, int] = {label: i for i, label in enumerate(self.labels)}
+        place[None] = -1
+        codes = []
+        for row, label in enumerate(_labels(series)):
+            if label not in place:
+                raise misfit(self.name, row, f"{label!r} is none of the classes that were trained")
+            codes.append(place[label])
+        return np.array(codes, dtype=np.int64)
+
+    def decode(self, codes: Codes) -> npt.NDArray[Any]:
+        """The class of each number."""
+        return np.array(self.labels)[codes]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A target of numbers: shifted and scaled to mean 0 and standard deviation 1 for the network.
+
+    Attributes
+    ----------
+    name : str
+        The column.
+    centre, scale : float
+        What is subtracted, and what the rest is divided by.
+    """
+
+    name: str
+    centre: float
+    scale: float
+    task: ClassVar[str] = "regression"
+
+    def encode(self, series: Series) -> Numbers:
+        """What the network is to predict, and NaN where it is missing."""
+        return (as_numbers(series) / 2 - self.centre / 2) / (self.scale / 2)
+
+    def decode(self, values: Numbers) -> Numbers:
+        """The prediction in the target's own unit."""
+        return values * self.scale + self.centre
+
+
+Target = Classes | Quantity
+
+
+def learn(series: Series, task: str | None = None) -> Target:
+    """Find out what the target is.
+
+    Parameters
+    ----------
+    series : narwhals.Series
+        The target of all rows.
+    task : {"classification", "regression"}, optional
+        If not given: texts, true/false, and whole numbers of which there are at most 10 different
+        ones, each twice on average, are classes.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn.
+    """
+    if task not in (None, "classification", "regression"):
+        raise OptionError(f"task must be 'classification' or 'regression', not {task!r}.")
+    kind = kind_of(series)
+    if kind == "date":
+        raise DataError(f"The target {series.name!r} is a date. Convert it to a number.")
+    if task is None:
+        measured = kind == "number" and not _few_whole(as_numbers(series))
+        task = "regression" if measured else "classification"
+    return _learn_classes(series) if task == "classification" else _learn_quantity(series)
+
+
+def present(encoded: Codes | Numbers) -> Mask:
+    """Which rows have a target."""
+    return ~np.isnan(encoded) if encoded.dtype.kind == "f" else np.asarray(encoded >= 0)
+
+
+def to_dict(target: Target) -> dict[str, Any]:
+    """A form that JSON can hold."""
+    return {"task": target.task, **asdict(target)}
+
+
+def from_dict(facts: dict[str, Any]) -> Target:
+    """The inverse of `to_dict`."""
+    if facts["task"] == "regression":
+        return Quantity(facts["name"], facts["centre"], facts["scale"])
+    return Classes(facts["name"], tuple(facts["labels"]))
+
+
+def _few_whole(values: Numbers) -> bool:
+    values = values[~np.isnan(values)]
+    different = np.unique(values)
+    few = different.size <= min(MOST_WHOLE_CLASSES, values.size / 2)
+    return bool(few and (different == np.round(different)).all())
+
+
+def _labels(series: Series) -> list[Label | None]:
+    """The labels as Python values; a whole number is an int, whatever its type."""
+    kind = kind_of(series)
+    if kind == "category":
+        return list(as_texts(series))
+    if kind == "boolean":
+        return [None if np.isnan(v) else bool(v) for v in as_truth(series)]
+    if series.dtype.is_integer():
+        return [None if v is None else int(v) for v in series.to_list()]
+    numbers = as_numbers(series)
+    return [None if np.isnan(v) else int(v) if v.is_integer() else v for v in numbers.tolist()]
+
+
+def _learn_classes(series: Series) -> Classes:
+    labels = [label for label in _labels(series) if label is not None]
+    different = sorted(set(labels))
+    _require(series.name, len(labels))
+    if len(different) == 1:
+        raise DataError(
+            f"The target {series.name!r} has a single class, {different[0]!r}: there is nothing to "
+            "learn."
+        )
+    if len(different) > min(MOST_CLASSES, max(2, len(labels) / 2)):
+        raise DataError(
+            f"The target {series.name!r} has {len(different)} different values in {len(labels)} "
+            "rows. "
+            "These are too many for classes; is it the right column, or is the task a regression?"
+        )
+    return Classes(series.name, tuple(different))
+
+
+def _learn_quantity(series: Series) -> Quantity:
+    values = as_numbers(series)
+    values = values[~np.isnan(values)]
+    _require(series.name, values.size)
+    centre, scale = moments(values)
+    if values.min() == values.max() or not scale:
+        raise DataError(
+            f"The target {series.name!r} is {values[0]:g} in every row: there is nothing to learn."
+        )
+    return Quantity(series.name, centre, scale)
+
+
+def _require(name: str, rows: int) -> None:
+    if rows < 2:
+        count = "only one row" if rows else "no row"
+        raise DataError(f"There is {count} with a value in the target {name!r}. Two are needed.")

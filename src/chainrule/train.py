@@ -1,0 +1,487 @@
+"""Training: epochs, batches, schedules, stopping, callbacks. It knows arrays, and no estimator.
+
+`fit` drives either run (compiled or interpreted) through the same loop. All that it remembers is in a
+`State`, so that training can go on later and give the same bits as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from chainrule import second_order
+from chainrule.errors import OptionError
+from chainrule.parameters import Array
+from chainrule.problem import Batch, Objective, Stretch
+from chainrule.spec import Training
+
+Engine = Literal["compiled", "interpreted"]
+SLICE_SECONDS = 0.2  # a long epoch is run in slices of about this length, so that Ctrl-C is heard
+
+
+def make_run(objective: Objective, training: Training, engine: Engine = "compiled") -> Any:
+    """The run of an objective: `chainrule.compiled.Run` or `chainrule.reference.Run`."""
+    if engine == "compiled":
+        from chainrule.compiled import Run
+    elif engine == "interpreted":
+        from chainrule.reference import Run  # type: ignore[assignment]
+    else:
+        raise OptionError(f"engine must be 'compiled' or 'interpreted', not {engine!r}.")
+    return Run(objective, training.optimiser_row)
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A figure that is watched while training.
+
+    Attributes
+    ----------
+    name : str
+        As it appears in the history.
+    measure : callable
+        ``measure(predict) -> float``, where ``predict(X)`` gives the present network's predictions.
+    higher_is_better : bool
+    """
+
+    name: str
+    measure: Callable[[Callable[[Any], Array]], float]
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What a callback is told after an epoch (or an iteration of a full-batch method).
+
+    Attributes
+    ----------
+    number, epochs : int
+        This epoch, from 1, and how many are planned.
+    loss : float
+        Mean training loss over the epoch's batches, with penalties.
+    validation : float or None
+        The figure that stopping goes by, where it is not the training loss.
+    metrics : dict of str to float
+        All watched figures.
+    learning_rate : float
+        Of the epoch's last step.
+    seconds : float
+        Since `fit` began.
+    theta : ndarray of shape (parameters,)
+        The parameters; a read-only view.
+    """
+
+    number: int
+    epochs: int
+    loss: float
+    validation: float | None
+    metrics: dict[str, float]
+    learning_rate: float
+    seconds: float
+    theta: Array
+
+
+Callback = Callable[[Epoch], Any]
+
+
+@dataclass
+class State:
+    """Everything that training remembers.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (parameters,)
+    slots : ndarray of shape (slots, parameters)
+        The optimiser's memory.
+    t : int
+        Optimiser steps done.
+    samples : int
+        Rows seen in finished epochs.
+    epochs : int
+        Epochs finished.
+    plateau : float
+        What the plateau schedule has multiplied the learning rate by.
+    history : dict of str to list of float
+        "loss" and each watched figure, an entry an epoch.
+    best_value : float
+        The lowest monitored value so far (negated, where higher is better).
+    best_theta : ndarray or None
+        The parameters at the best value, where stopping goes by a monitor.
+    stale : int
+        Epochs in a row without enough improvement.
+    """
+
+    theta: Array
+    slots: Array
+    t: int = 0
+    samples: int = 0
+    epochs: int = 0
+    plateau: float = 1.0
+    history: dict[str, list[float]] = field(default_factory=dict)
+    best_value: float = math.inf
+    best_theta: Array | None = None
+    stale: int = 0
+
+    @classmethod
+    def begin(cls, theta: Array, training: Training) -> State:
+        """The state before the first step."""
+        state = cls(theta, np.empty((0, theta.size), theta.dtype))
+        state.restart_optimiser(training)
+        return state
+
+    def restart_optimiser(self, training: Training) -> None:
+        """Forget the optimiser's memory and the schedule's drops, but not the parameters."""
+        rows = len(training.optimiser_row.slots)
+        self.slots = np.zeros((rows, self.theta.size), self.theta.dtype)
+        self.t, self.plateau = 0, 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended.
+
+    Attributes
+    ----------
+    reason : str
+        "epochs" (all planned ones are done), "converged" (no improvement for too long, or a full-batch
+        method is at a minimum), "callback", "interrupted", "diverged", "evaluations" or "stuck".
+    detail : str
+        A sentence about it, where there is more to say.
+    epochs : int
+        Epochs done in this call.
+    evaluations : int
+        Evaluations of the objective, for a full-batch method.
+    """
+
+    reason: str
+    detail: str = ""
+    epochs: int = 0
+    evaluations: int = 0
+
+
+def shuffled(rows: int, seed: int) -> Callable[[], Any]:
+    """The default order of rows: a new permutation at each call."""
+    rng = np.random.default_rng(seed)
+    return lambda: rng.permutation(rows)
+
+
+def fit(
+    objective: Objective,
+    training: Training,
+    batch: Batch,
+    state: State,
+    *,
+    run: Any = None,
+    order: Callable[[], Any] | None = None,
+    monitor: Monitor | None = None,
+    watched: Sequence[Monitor] = (),
+    callbacks: Sequence[Callback] = (),
+    epochs: int | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Train until the planned epochs are done or a reason to stop is met.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to minimise.
+    training : Training
+        How.
+    batch : Batch
+        The training data.
+    state : State
+        Where to start; changed in place. On divergence its parameters are the last finite ones.
+    run : optional
+        A run made by `make_run`; by default the compiled one.
+    order : callable, optional
+        Gives the order of rows of each next epoch; by default from the seed of `training`.
+    monitor : Monitor, optional
+        What stopping goes by in place of the training loss; then the best parameters are restored.
+    watched : sequence of Monitor
+        Further figures for the history.
+    callbacks : sequence of callable
+        Each is called with an `Epoch` after every epoch; True from any of them ends training.
+    epochs : int, optional
+        Epochs of this call, if other than planned (schedules still go by the planned number).
+    announce : callable, optional
+        Receives a sentence each time that stopping is considered.
+
+    Returns
+    -------
+    Outcome
+    """
+    run = run or make_run(objective, training)
+    loop = _Loop(run, training, batch, state, monitor, tuple(watched), tuple(callbacks), announce)
+    limit = training.epochs if epochs is None else epochs
+    if training.optimiser_row.full_batch:
+        return _guarded(loop, lambda: _full_batch(loop, objective, limit))
+    order = order or (
+        shuffled(len(batch), training.seed) if training.shuffle else lambda: np.arange(len(batch))
+    )
+    return _guarded(loop, lambda: _stochastic(loop, order, limit))
+
+
+def _guarded(loop: _Loop, train: Callable[[], Outcome]) -> Outcome:
+    """Train; whatever ends it, the best or the last finite parameters are in the state."""
+    try:
+        outcome = train()
+    except KeyboardInterrupt:
+        outcome = Outcome("interrupted", "Training interrupted by user.", loop.done)
+        if not np.isfinite(loop.state.theta).all():
+            loop.state.theta[:] = loop.safe
+    if loop.monitor is not None and loop.state.best_theta is not None:
+        loop.state.theta[:] = loop.state.best_theta
+    return outcome
+
+
+@dataclass
+class _Loop:
+    """What the epochs of one call of `fit` share."""
+
+    run: Any
+    training: Training
+    batch: Batch
+    state: State
+    monitor: Monitor | None
+    watched: tuple[Monitor, ...]
+    callbacks: tuple[Callback, ...]
+    announce: Callable[[str], None] | None
+    done: int = 0
+    steps_per_slice: int = 64
+
+    def __post_init__(self) -> None:
+        self.began = time.perf_counter()
+        self.safe = self.state.theta.copy()
+
+    def predict(self, X: Any) -> Array:
+        return self.run.predict(self.state.theta, X)  # type: ignore[no-any-return]
+
+    def close_epoch(self, loss: float, rate: float, limit: int) -> bool:
+        """Record an epoch, judge it, tell the callbacks; True if one of them ends training."""
+        state, metrics = self.state, {}
+        state.history.setdefault("loss", []).append(loss)
+        self.done += 1
+        state.epochs += 1
+        for watch in (*self.watched, *((self.monitor,) if self.monitor else ())):
+            metrics[watch.name] = float(watch.measure(self.predict))
+            state.history.setdefault(watch.name, []).append(metrics[watch.name])
+        validation = metrics[self.monitor.name] if self.monitor else None
+        self._judge(loss if validation is None else validation)
+        theta = state.theta.view()
+        theta.flags.writeable = False
+        seconds = time.perf_counter() - self.began
+        epoch = Epoch(self.done, limit, loss, validation, metrics, rate, seconds, theta)
+        return any([callback(epoch) is True for callback in self.callbacks])
+
+    def _judge(self, figure: float) -> None:
+        """Compare with the best so far. A NaN never counts as an improvement."""
+        state = self.state
+        value = -figure if self.monitor and self.monitor.higher_is_better else figure
+        state.stale = 0 if value <= state.best_value - self.training.tol else state.stale + 1
+        if value < state.best_value:
+            state.best_value = value
+            if self.monitor is not None:
+                state.best_theta = state.theta.copy()
+
+    def out_of_patience(self) -> bool:
+        """Whether training should end (a plateau schedule may lower the rate in place of that)."""
+        patience = self.training.patience
+        if patience is None or self.state.stale <= patience:
+            return False
+        schedule = self.training.schedule_row
+        what = "Validation score" if self.monitor else "Training loss"
+        said = (
+            f"{what} did not improve more than tol={self.training.tol:f} "
+            f"for {patience:d} consecutive epochs."
+        )
+        if not schedule.plateau:
+            self.say(f"{said} Stopping.")
+            return True
+        if self.training.learning_rate * self.state.plateau <= schedule.parameters["minimum"]:
+            self.say(f"{said} Learning rate too small. Stopping.")
+            return True
+        self.state.plateau /= schedule.parameters["divisor"]
+        self.state.stale = 0
+        rate = self.training.learning_rate * self.state.plateau
+        self.say(f"{said} Setting learning rate to {rate:f}")
+        return False
+
+    def say(self, sentence: str) -> None:
+        if self.announce is not None:
+            self.announce(sentence)
+
+
+# ------------------------------------------------------------------ mini-batches
+
+
+def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Outcome:
+    training, state, rows = loop.training, loop.state, len(loop.batch)
+    size = min(training.batch_size, rows)
+    steps = math.ceil(rows / size)
+    sizes = np.full(steps, float(size))
+    sizes[-1] = rows - size * (steps - 1)
+    while loop.done < limit:
+        loop.safe[:] = state.theta
+        losses, rates = np.empty(steps), learning_rates(training, state, steps)
+        done = _epoch(loop, np.ascontiguousarray(order(), dtype=np.int64), size, rates, losses)
+        if done < steps:
+            return _diverged(loop, done, losses[done])
+        state.samples += rows
+        loss = float(losses @ sizes / rows)
+        if loop.close_epoch(loss, float(rates[-1]), limit):
+            return Outcome("callback", "A callback ended training.", loop.done)
+        if loop.out_of_patience():
+            return Outcome("converged", epochs=loop.done)
+    if not np.isfinite(state.theta).all():
+        return _diverged(loop, steps, math.nan)
+    return Outcome("epochs", epochs=loop.done)
+
+
+def _epoch(loop: _Loop, order: Any, size: int, rates: Any, losses: Any) -> int:
+    """One epoch, in slices of steps; returns how many steps were done."""
+    state, first, steps = loop.state, 0, len(rates)
+    while first < steps:
+        last = min(first + loop.steps_per_slice, steps)
+        part = slice(first, last)
+        before = time.perf_counter()
+        done = loop.run.steps(
+            Stretch(
+                loop.batch, order, first, last, size, rates[part], state.theta, state.slots,
+                losses[part], state.t, loop.training.seed,
+            )
+        )  # fmt: skip
+        state.t += done
+        if done < last - first:
+            return first + done
+        spent = (time.perf_counter() - before) / (last - first)
+        loop.steps_per_slice = max(1, int(SLICE_SECONDS / max(spent, 1e-9)))
+        first = last
+    return steps
+
+
+def learning_rates(training: Training, state: State, steps: int) -> Any:
+    """The learning rate of each step of the next epoch, of shape (steps,)."""
+    row = training.schedule_row
+    place = np.arange(steps) / steps
+    t = np.minimum((state.epochs + place) / training.epochs, 1.0)
+    factor = row.factor(t, state.epochs + place, state.samples, *row.parameters.values())
+    return np.ones(steps) * (training.learning_rate * state.plateau) * factor
+
+
+def _diverged(loop: _Loop, step: int, loss: float) -> Outcome:
+    """Go back to the last finite parameters and say where it happened."""
+    state = loop.state
+    if not np.isfinite(state.theta).all() or loop.done > 0:
+        state.theta[:] = loop.safe
+    what = f"the loss became {loss}" if not math.isnan(loss) else "the loss stopped being a number"
+    return Outcome(
+        "diverged",
+        f"{what[0].upper()}{what[1:]} in epoch {loop.done + 1}, batch {step + 1}, "
+        f"at a learning rate of {loop.training.learning_rate * state.plateau:g}.",
+        loop.done,
+    )
+
+
+# ------------------------------------------------------------------ full batch
+
+
+def _full_batch(loop: _Loop, objective: Objective, limit: int) -> Outcome:
+    training, state = loop.training, loop.state
+    iterations = FULL_BATCH[training.optimiser_row.name](loop, objective)
+    last = second_order.Iterate(state.theta, math.inf, state.theta, 0)
+    for iterate in iterations:
+        if not np.isfinite(iterate.value):
+            return _diverged(loop, 0, iterate.value)
+        last = iterate
+        state.theta[:] = iterate.theta
+        loop.safe[:] = state.theta
+        if loop.close_epoch(iterate.value, training.learning_rate, limit):
+            return Outcome("callback", "A callback ended training.", loop.done, last.evaluations)
+        if iterate.status:
+            break
+        if loop.monitor is not None and loop.out_of_patience():
+            return Outcome("converged", epochs=loop.done, evaluations=last.evaluations)
+        if loop.done >= limit:
+            return Outcome("epochs", epochs=loop.done, evaluations=last.evaluations)
+        if iterate.evaluations >= training.max_evaluations:
+            return Outcome("evaluations", epochs=loop.done, evaluations=last.evaluations)
+    reason = "stuck" if last.status == "stuck" else "converged"
+    return Outcome(reason, last.status, loop.done, last.evaluations)
+
+
+def _lbfgs(loop: _Loop, objective: Objective) -> Iterator[second_order.Iterate]:
+    def f(theta: Array) -> tuple[float, Array]:
+        return loop.run.loss_and_gradient(  # type: ignore[no-any-return]
+            theta.astype(objective.network.dtype), loop.batch
+        )
+
+    memory = int(loop.training.optimiser_row.parameters["memory"])
+    return second_order.lbfgs(f, loop.state.theta, memory, loop.training.tol)
+
+
+def _levenberg_marquardt(loop: _Loop, objective: Objective) -> Iterator[second_order.Iterate]:
+    network, dtype = objective.network, objective.network.dtype
+    if network.loss != "squared_error":
+        raise OptionError(
+            f"levenberg_marquardt minimises a sum of squares: use the loss 'squared_error', not "
+            f"{network.loss!r}, or another optimiser."
+        )
+    if set(objective.strengths) - {"l2"} and any(
+        s for name, s in objective.strengths.items() if name != "l2"
+    ):
+        raise OptionError("levenberg_marquardt takes no penalty but l2.")
+
+    def f(theta: Array) -> float:
+        return float(loop.run.loss(theta.astype(dtype), loop.batch))
+
+    return second_order.levenberg_marquardt(
+        f,
+        lambda theta: normal_equations(loop.run, objective, theta, loop.batch),
+        loop.state.theta,
+        tol=loop.training.tol,
+        **loop.training.optimiser_row.parameters,
+    )
+
+
+FULL_BATCH = {"lbfgs": _lbfgs, "levenberg_marquardt": _levenberg_marquardt}
+JACOBIAN_CELLS = 4_000_000  # most entries of the Jacobian that are in memory at once
+
+
+def normal_equations(
+    run: Any, objective: Objective, theta: Array, batch: Batch
+) -> tuple[float, Array, Array]:
+    """Value, gradient J'e and Gauss-Newton matrix J'J of half the mean squared error, with L2.
+
+    Returns
+    -------
+    value : float
+    g : ndarray of shape (parameters,)
+    H : ndarray of shape (parameters, parameters)
+    """
+    size, outputs = objective.layout.size, objective.network.outputs
+    weights = np.ones(len(batch)) if batch.weights is None else batch.weights.astype(np.float64)
+    weights = weights / weights.sum()
+    g, H, value = np.zeros(size), np.zeros((size, size)), 0.0
+    chunk = max(1, JACOBIAN_CELLS // (size * outputs))
+    small = theta.astype(objective.network.dtype)
+    for first in range(0, len(batch), chunk):
+        rows = slice(first, first + chunk)
+        Z, J = run.jacobian(small, batch.X[rows])
+        root = np.sqrt(weights[rows])[:, None]
+        e = ((Z - batch.Y[rows]) * root).ravel()
+        J = (J * root[:, :, None]).reshape(-1, size).astype(np.float64, copy=False)
+        value += 0.5 * float(e @ e)
+        g += J.T @ e
+        H += J.T @ J
+    strength = objective.strengths.get("l2", 0.0) * objective.scale(batch)
+    for block in objective.layout.blocks:
+        if block.is_weight and strength:
+            part = np.arange(block.start, block.stop)
+            value += 0.5 * strength * float(theta[part] @ theta[part])
+            g[part] += strength * theta[part]
+            H[part, part] += strength
+    return value, g, H
