@@ -42,10 +42,12 @@ class Shell(click.Group):
 
 def widths(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
     """Read "64,32" as (64, 32)."""
-    try:
-        return None if value is None else tuple(int(width) for width in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of numbers such as 64,32.") from None
+    if value is None:
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 64,32.")
+    return tuple(map(int, parts))
 
 
 def row_of(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:

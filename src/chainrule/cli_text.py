@@ -49,7 +49,8 @@ def show_demonstration(shown: Demonstration) -> None:
     out.print(_scores(report["scores"]))
     out.print(
         f"\nHow the network judges one of the tumours that it has not seen (row {shown.row + 1}),"
-        "\nalong the units that matter most. Inputs are standardised.\n",
+        "\nalong the units that matter most. Each line is weight × value = product; the columns\n"
+        "of the table are standardised.\n",
         soft_wrap=True,
     )
     for equation in shown.equations:
@@ -57,9 +58,8 @@ def show_demonstration(shown: Demonstration) -> None:
         out.print(Text(title, style="bold"))
         out.print("\n".join(lines) + "\n", soft_wrap=True)
     out.print(
-        f"The output is the probability of {shown.model.classes_[-1]!r}. Predicted: "
-        f"{shown.predicted} "
-        f"(probability {shown.probability:.4f}). True: {shown.truth}.",
+        f"The output is the probability of {str(shown.model.classes_[-1])!r}. Predicted: "
+        f"{shown.predicted} (probability {shown.probability:.4f}). True: {shown.truth}.",
         soft_wrap=True,
     )
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.column_kinds import MISSING, Dropped, Number, newly_missing
+from chainrule.column_kinds import MISSING, Dropped, Number, newly_missing, sensible
 from chainrule.column_values import Moments, Numbers, Series, as_moments
 
 PARTS: dict[str, Callable[[Moments], Any]] = {
@@ -42,6 +42,14 @@ class Date:
     numbers: tuple[Number, ...]
     missing: bool
     kind: ClassVar[str] = "date"
+
+    def __post_init__(self) -> None:
+        sensible(
+            isinstance(self.name, str),
+            isinstance(self.missing, bool),
+            set(self.parts) <= set(PARTS),
+            len(self.parts) == len(self.numbers),
+        )
 
     @classmethod
     def learn(cls, name: str, values: Moments) -> Date | Dropped:

@@ -45,6 +45,9 @@ class Dropped:
     reason: str
     kind: ClassVar[str] = "dropped"
 
+    def __post_init__(self) -> None:
+        sensible(all(isinstance(text, str) for text in (self.name, self.was, self.reason)))
+
     @property
     def features(self) -> tuple[str, ...]:
         """None."""
@@ -82,6 +85,14 @@ class Number:
     missing: bool
     varies: bool = True
     truth: bool = False
+
+    def __post_init__(self) -> None:
+        sensible(
+            isinstance(self.name, str),
+            all(map(math.isfinite, (self.centre, self.scale, self.fill))),
+            self.scale > 0,
+            all(isinstance(fact, bool) for fact in (self.missing, self.varies, self.truth)),
+        )
 
     @property
     def kind(self) -> str:
@@ -162,6 +173,12 @@ class Category:
     rare: int = 0
     kind: ClassVar[str] = "category"
 
+    def __post_init__(self) -> None:
+        sensible(
+            all(isinstance(text, str) for text in (self.name, *self.levels)),
+            isinstance(self.missing, bool),
+        )
+
     @classmethod
     def learn(cls, name: str, values: Texts) -> Category | Dropped:
         """Choose the levels: not the rare ones, and not too many."""
@@ -218,6 +235,12 @@ class Category:
                 f"Column {self.name!r} has texts that were not there in training: {shown}{more}."
             )
         return notes
+
+
+def sensible(*facts: bool) -> None:
+    """Refuse what cannot be: a file may claim anything."""
+    if not all(facts):
+        raise ValueError("a column's description makes no sense")
 
 
 def moments(values: Numbers) -> tuple[float, float]:

@@ -108,11 +108,12 @@ def write_table(frame: pl.DataFrame, destination: str | Path | BinaryIO) -> None
         for name, kind in frame.schema.items()
         if kind in (pl.String, pl.Categorical, pl.Enum)
     ).rename({name: _without_formula(name) for name in frame.columns})
+    raw = safe.write_csv().encode()
     if not isinstance(destination, str | Path):
-        safe.write_csv(destination)
+        destination.write(raw)
         return
     try:
-        Path(destination).write_bytes(safe.write_csv().encode())
+        Path(destination).write_bytes(raw)
     except OSError as error:
         raise DataError(f"{destination} cannot be written: {error.strerror}.") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,8 +20,7 @@ def training_bar(quiet: bool = False) -> Iterator[list[Callable[[Any], None]]]:
     quiet : bool
         Show nothing in any case.
     """
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    if quiet or not watched():
         yield []
         return
     columns = (
@@ -29,7 +29,7 @@ def training_bar(quiet: bool = False) -> Iterator[list[Callable[[Any], None]]]:
         TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Preparing (the first run compiles)", total=None, figures="")
 
         def show(epoch: Any) -> None:
@@ -42,6 +42,11 @@ def training_bar(quiet: bool = False) -> Iterator[list[Callable[[Any], None]]]:
             )
 
         yield [show]
+
+
+def watched() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr.isatty()
 
 
 def _figures(epoch: Any) -> str:

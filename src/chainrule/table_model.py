@@ -206,9 +206,18 @@ class TableModel:
             model.report_ = metadata["report"]
             estimator = ESTIMATORS[model.target_.task]
             model.estimator_ = estimator.from_contents(metadata["estimator"], arrays)
+            model._check_consistency()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FileError(f"The file holds no table model: {error}.") from None
+            raise FileError(f"The file holds no table model ({error}).") from None
         return model
+
+    def _check_consistency(self) -> None:
+        """Refuse parts that do not fit together, or that `notes` would stumble on."""
+        same = len(self.encoder_.feature_names) == len(self.estimator_.coefs_[0])
+        if isinstance(self.target_, Classes):
+            same &= len(self.target_.labels) == len(self.estimator_.classes_)
+        if not same or not isinstance(self.report_["dropped"], list):
+            raise ValueError("its parts do not fit together")
 
     # -------------------------------------------------------------- steps of fit
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.column_kinds import moments
+from chainrule.column_kinds import moments, sensible
 from chainrule.column_values import Numbers, Series, as_numbers, as_texts, as_truth, kind_of, misfit
 from chainrule.errors import DataError, OptionError
 
@@ -35,6 +36,13 @@ class Classes:
     name: str
     labels: tuple[Label, ...]
     task: ClassVar[str] = "classification"
+
+    def __post_init__(self) -> None:
+        sensible(
+            isinstance(self.name, str),
+            len(self.labels) > 1,
+            all(isinstance(label, str | int | float) for label in self.labels),
+        )
 
     def encode(self, series: Series) -> Codes:
         """The number of each row's class, and -1 where it is missing."""
@@ -68,6 +76,14 @@ class Quantity:
     centre: float
     scale: float
     task: ClassVar[str] = "regression"
+
+    def __post_init__(self) -> None:
+        sensible(
+            isinstance(self.name, str),
+            math.isfinite(self.centre),
+            math.isfinite(self.scale),
+            self.scale > 0,
+        )
 
     def encode(self, series: Series) -> Numbers:
         """What the network is to predict, and NaN where it is missing."""

@@ -14,21 +14,20 @@ differently.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
 import stat
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from reprlib import repr as brief
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import FileError, OptionError
 from chainrule.store import disk
+from chainrule.store.layout import Layout, array_at, checked_layout, entry_of, lay_out, snapshot
 from chainrule.store.spelling import (
     FlawError,
     read_metadata,
@@ -37,23 +36,8 @@ from chainrule.store.spelling import (
     spell_metadata,
 )
 
-Arrays: TypeAlias = dict[str, NDArray[Any]]
-Form: TypeAlias = tuple[np.dtype[Any], tuple[int, ...]]  # dtype, shape
-Layout: TypeAlias = dict[str, tuple[np.dtype[Any], tuple[int, ...], int]]  # dtype, shape, start
-
 VERSION = 1
 MAX_HEADER = 16 * 2**20  # bytes; what is larger belongs in an array
-MAX_DIMENSIONS = 64  # NumPy's own limit
-
-DTYPES = {
-    "F64": np.dtype("<f8"),
-    "I64": np.dtype("<i8"),
-    "F32": np.dtype("<f4"),
-    "I32": np.dtype("<i4"),
-    "U8": np.dtype("u1"),
-    "BOOL": np.dtype("?"),
-}
-CODES = {dtype.name: code for code, dtype in DTYPES.items()}
 
 PREFIX = b'{"__metadata__":{"sha256":"'
 NO_DIGEST = b"0" * 64  # stands in the digest's place while it is computed
@@ -80,7 +64,7 @@ class Contents:
     kind: str
     version: int
     metadata: dict[str, Any]
-    arrays: Arrays
+    arrays: dict[str, NDArray[Any]]
 
 
 # From a version to the next: a function for each that is older than VERSION.
@@ -120,8 +104,8 @@ def write(
         If the operating system refuses.
     """
     try:
-        arrays = {name: _snapshot(name, array) for name, array in arrays.items()}
-        layout = _lay_out({name: (array.dtype, array.shape) for name, array in arrays.items()})
+        arrays = {name: snapshot(name, array) for name, array in arrays.items()}
+        layout = lay_out({name: (array.dtype, array.shape) for name, array in arrays.items()})
         header = _header(kind, metadata, layout)
     except FlawError as flaw:
         raise OptionError(f"The model cannot be saved: {flaw}.") from None
@@ -166,24 +150,14 @@ def read(path: str | os.PathLike[str]) -> Contents:
 def _digest(header: bytes, *data: memoryview) -> bytes:
     """The digest of a file's bytes, whatever stands in the digest's place."""
     view = memoryview(header)
-    digest = hashlib.sha256()
-    for part in (view[: DIGEST.start], NO_DIGEST, view[DIGEST.stop :], *data):
+    digest = hashlib.sha256(view[: DIGEST.start])
+    digest.update(NO_DIGEST)
+    for part in (view[DIGEST.stop :], *data):
         digest.update(part)
     return digest.hexdigest().encode()
 
 
 # ---------------------------------------------------------------- what is written
-
-
-def _snapshot(name: Any, array: Any) -> NDArray[Any]:
-    """A copy, for the digest must hold even if a thread goes on to train the model."""
-    if not isinstance(name, str) or name == "__metadata__":
-        raise FlawError(f"{brief(name)} cannot be the name of an array")
-    if not isinstance(array, np.ndarray):
-        raise FlawError(f"{brief(name)} is not a NumPy array, but a {type(array).__name__}")
-    if array.dtype.name not in CODES:
-        raise FlawError(f"{brief(name)} has the dtype {array.dtype}, not one of {', '.join(CODES)}")
-    return np.array(array, DTYPES[CODES[array.dtype.name]], order="C")
 
 
 def _header(kind: Any, metadata: Any, layout: Layout) -> bytes:
@@ -195,30 +169,11 @@ def _header(kind: Any, metadata: Any, layout: Layout) -> bytes:
         "metadata": spell_metadata(metadata),
         "version": str(VERSION),
     }
-    entries = {name: _entry(*form) for name, form in layout.items()}
+    entries = {name: entry_of(*form) for name, form in layout.items()}
     header = _padded(spell({"__metadata__": facts, **entries}))
     if len(header) > MAX_HEADER:
         raise FlawError(f"its header takes {len(header)} bytes, more than {MAX_HEADER}")
     return len(header).to_bytes(8, "little") + header
-
-
-def _lay_out(forms: Mapping[str, Form]) -> Layout:
-    """Where each array starts; those of the widest dtype come first, so that all are aligned."""
-    layout, start = {}, 0
-    for name in sorted(forms, key=lambda name: (-forms[name][0].itemsize, name)):
-        dtype, shape = forms[name]
-        layout[name] = (dtype, shape, start)
-        start += _bytes(dtype, shape)
-    return layout
-
-
-def _entry(dtype: np.dtype[Any], shape: tuple[int, ...], start: int) -> dict[str, Any]:
-    stop = start + _bytes(dtype, shape)
-    return {"dtype": CODES[dtype.name], "shape": list(shape), "data_offsets": [start, stop]}
-
-
-def _bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
-    return dtype.itemsize * math.prod(shape)
 
 
 def _padded(header: bytes) -> bytes:
@@ -257,8 +212,8 @@ def _parse(data: bytes) -> Contents:
     if facts.keys() != FACTS or not all(isinstance(fact, str) for fact in facts.values()):
         raise FlawError(f"its __metadata__ must be the texts {', '.join(sorted(FACTS))}")
     kind, metadata = _known_kind(facts["kind"]), read_metadata(facts["metadata"])
-    layout = _checked_layout(entries, len(data) - start)
-    arrays = {name: _array(name, data, start, *form) for name, form in layout.items()}
+    layout = checked_layout(entries, len(data) - start)
+    arrays = {name: array_at(name, data, start, *form) for name, form in layout.items()}
     return Contents(kind, version, metadata, arrays)
 
 
@@ -275,45 +230,5 @@ def _known_version(facts: Mapping[str, Any]) -> int:
     if not (isinstance(text, str) and re.fullmatch("[1-9][0-9]{0,8}", text)):
         raise FlawError(f"its version is {brief(text)}, not a whole number")
     if (version := int(text)) > VERSION:
-        raise FlawError(
-            f"its version is {version}, which needs a newer chainrule (this reads {VERSION})"
-        )
+        raise FlawError(f"its version is {version}, for which a newer chainrule is needed")
     return version
-
-
-def _checked_layout(entries: Mapping[str, Any], size: int) -> Layout:
-    layout = _lay_out({name: _form(name, entry) for name, entry in entries.items()})
-    if list(layout) != list(entries):
-        raise FlawError("its arrays are out of order")
-    for name, form in layout.items():
-        found, expected = entries[name]["data_offsets"], _entry(*form)["data_offsets"]
-        if spell(found) != spell(expected):  # as text, for False == 0 == 0.0
-            raise FlawError(f"its array {brief(name)} lies at {brief(found)}, not at {expected}")
-    if (end := sum(_bytes(*form[:2]) for form in layout.values())) != size:
-        raise FlawError(f"its arrays take {end} bytes, but it has {size} for them")
-    return layout
-
-
-def _form(name: str, entry: Any) -> Form:
-    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise FlawError(f"its array {brief(name)} must have a dtype, a shape and data_offsets")
-    code, shape = entry["dtype"], entry["shape"]
-    if not isinstance(code, str) or code not in DTYPES:
-        known = ", ".join(DTYPES)
-        raise FlawError(f"its array {brief(name)} has the dtype {brief(code)}, not one of {known}")
-    whole = isinstance(shape, list) and all(type(length) is int for length in shape)
-    if not whole or len(shape) > MAX_DIMENSIONS or min(shape, default=0) < 0:
-        raise FlawError(f"its array {brief(name)} has the shape {brief(shape)}")
-    # Without the zeros, as NumPy has it: an empty array is refused too if a side of it is too long.
-    if _bytes(DTYPES[code], tuple(length or 1 for length in shape)) > sys.maxsize:
-        raise FlawError(f"its array {brief(name)} has the shape {brief(shape)}, beyond any memory")
-    return DTYPES[code], tuple(shape)
-
-
-def _array(
-    name: str, data: bytes, header: int, dtype: np.dtype[Any], shape: tuple[int, ...], start: int
-) -> NDArray[Any]:
-    array = np.ndarray(shape, dtype, data, header + start)
-    if dtype.kind == "b" and array.view(np.uint8).max(initial=0) > 1:
-        raise FlawError(f"its array {brief(name)} holds bytes that are neither false nor true")
-    return array.astype(dtype.newbyteorder("="))

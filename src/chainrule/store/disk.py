@@ -92,7 +92,8 @@ def _replace(new: str, path: str, *, is_first: bool) -> None:
     finally:
         with suppress(OSError):
             os.unlink(old)
-        os.close(folder)
+        with suppress(OSError):  # nothing was written through it
+            os.close(folder)
 
 
 def _sync(folder: int) -> None:

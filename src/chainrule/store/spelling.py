@@ -73,10 +73,11 @@ def _parse(text: bytes | str, hook: Callable[[list[tuple[str, Any]]], Any]) -> A
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise FlawError(f"its header repeats the key {brief(max(keys, key=keys.count))}")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise FlawError(f"its header repeats the key {brief(key)}")
+        found[key] = value
     return found
 
 
