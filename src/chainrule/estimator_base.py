@@ -1,0 +1,548 @@
+"""What the classifier and the regressor share: from scikit-learn's parameters to a training run and back."""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, compute_sample_weight, shuffle
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from chainrule import train
+from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, OPTIMISERS, SCHEDULES
+from chainrule.errors import DataError, DivergenceError, OptionError
+from chainrule.parameters import Array, Layout, initial
+from chainrule.problem import Batch, Objective
+from chainrule.spec import Layer, Network, Training
+
+DIVERGED = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+    "preprocessed. {detail} The last finite weights were kept. Scale the inputs (StandardScaler) or lower "
+    "learning_rate_init."
+)
+LINKS = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of output activations
+# Constructor parameters that a model file does not hold: they are live objects.
+NOT_SAVED = ("callbacks", "random_state", "metric", "track", "init_weights")
+
+
+class BaseMLP(BaseEstimator):  # type: ignore[misc]
+    """Base class of the two estimators; not for direct use."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [str, list, tuple],
+        "solver": [str],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [str],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "loss": [str],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "penalty_scaling": [StrOptions({"batch", "none"})],
+        "metric": [None, str, callable],
+        "track": [list, tuple],
+        "callbacks": [list, tuple, HasMethods(["__call__"])],
+        "init": [str, list, tuple],
+        "init_weights": [None, list, tuple],
+        "engine": [StrOptions({"compiled", "interpreted"})],
+    }
+
+    # -------------------------------------------------------------- descriptions
+
+    def _hidden(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if any(size <= 0 for size in sizes):
+            raise OptionError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [int(size) for size in sizes]
+
+    def _for_each(self, name: str, value: Any, count: int) -> list[Any]:
+        """One value for each hidden layer."""
+        values = list(value) if isinstance(value, (list, tuple)) else [value] * count
+        if len(values) != count:
+            raise OptionError(
+                f"{name} lists {len(values)} values, but there are {count} hidden layers: give one for each."
+            )
+        return values
+
+    def _make_network(self, n_features: int, n_outputs: int, dtype: str) -> Network:
+        sizes = self._hidden()
+        names = self._for_each("activation", self.activation, len(sizes))
+        drops = self._for_each("dropout", self.dropout, len(sizes))
+        layers = [Layer(n, a, float(d)) for n, a, d in zip(sizes, names, drops, strict=True)]
+        return Network(n_features, [*layers, Layer(n_outputs)], self._loss_name(), dtype)  # type: ignore[arg-type]
+
+    def _optimiser(self) -> str:
+        """The solver as the optimiser table spells it."""
+        if self.solver == "sgd":
+            name = "nesterov" if self.nesterovs_momentum else "momentum"
+            return f"{name}(momentum={float(self.momentum)!r})"
+        if self.solver in ("adam", "adamw"):
+            values = f"beta_1={self.beta_1!r}, beta_2={self.beta_2!r}, epsilon={self.epsilon!r}"
+            return f"{self.solver}({values})"
+        return str(self.solver)
+
+    def _schedule(self) -> str:
+        stochastic = self.solver == "adam"
+        if stochastic and self.learning_rate in ("invscaling", "adaptive"):
+            return "constant"  # scikit-learn's Adam knows no schedule
+        if self.learning_rate == "invscaling":
+            return f"inverse_scaling(power={self.power_t!r})"
+        return str(self.learning_rate)
+
+    def _training(self, rows: int) -> Training:
+        size = min(200, rows)
+        if self.batch_size != "auto":
+            if self.batch_size > rows:
+                warnings.warn(
+                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                    stacklevel=4,
+                )
+            size = int(np.clip(self.batch_size, 1, rows))
+        patience = self.n_iter_no_change
+        return Training(
+            optimiser=self._optimiser(),
+            learning_rate=float(self.learning_rate_init),
+            schedule=self._schedule(),
+            batch_size=size,
+            epochs=int(self.max_iter),
+            shuffle=bool(self.shuffle),
+            seed=self._dropout_seed,
+            tol=float(self.tol),
+            patience=None if math.isinf(patience) else int(patience),
+            max_evaluations=int(self.max_fun),
+        )
+
+    def _objective(self) -> Objective:
+        strengths = {"l2": float(self.alpha), "l1": float(self.l1)}
+        return Objective(self.network_, strengths, per_batch=self.penalty_scaling == "batch")
+
+    def _check_options(self) -> None:
+        """Names that scikit-learn's validation does not know are looked up in the tables."""
+        SCHEDULES.find(self._schedule())
+        OPTIMISERS.find(self._optimiser())
+        LOSSES.find(self._loss_name())
+
+    # -------------------------------------------------------------- parameters
+
+    def _expose(self, theta: Array) -> None:
+        """coefs_ and intercepts_ are views of the flat parameters."""
+        layout = Layout(self.network_)
+        self.theta_ = theta
+        self.coefs_ = layout.views(theta, "W")
+        self.intercepts_ = layout.views(theta, "b")
+
+    def _current(self) -> Array:
+        """The flat parameters; arrays that a user has put into coefs_ or intercepts_ are taken over."""
+        lists = self.coefs_, self.intercepts_
+        foreign = any(
+            not (isinstance(array, np.ndarray) and np.may_share_memory(array, self.theta_))
+            for arrays in lists
+            for array in arrays
+        )
+        if foreign:
+            self._expose(Layout(self.network_).pack(*lists))
+        return self.theta_  # type: ignore[no-any-return]
+
+    def _draw(self) -> Array:
+        if self.init_weights is not None:
+            return Layout(self.network_).pack(*self.init_weights)
+        depth = len(self.network_.layers)
+        if self.init != "auto":
+            names = self.init if isinstance(self.init, str) else list(self.init)
+            return initial(self.network_, self._random_state, names)
+        gain = 3**-0.5 if self.activation == "logistic" else 1.0
+        return initial(self.network_, self._random_state, "scikit_learn", [gain] * depth)
+
+    def _initialise(self, n_features: int, n_outputs: int, dtype: str) -> None:
+        self.n_iter_, self.t_ = 0, 0
+        self.n_outputs_ = n_outputs
+        self.network_ = self._make_network(n_features, n_outputs, dtype)
+        self.n_layers_ = len(self.network_.widths)
+        link = self.network_.loss_row.link
+        self.out_activation_ = LINKS.get(link, link)
+        self._expose(self._draw())
+        # Drawn from a stream of its own, so that the shuffles stay those of scikit-learn.
+        self._dropout_seed = int(self._random_state.get_state()[1][0])
+        self._state: train.State | None = None
+        self._split: Any = None
+        if self._is_stochastic():
+            self.loss_curve_: list[float] = []
+            self.validation_scores_ = [] if self.early_stopping else None
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+            self.best_loss_ = None if self.early_stopping else np.inf
+
+    def _is_stochastic(self) -> bool:
+        return not OPTIMISERS.find(self._optimiser()).full_batch
+
+    # -------------------------------------------------------------- fitting
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, validation: Any = None) -> Any:
+        self._hidden()
+        self._check_options()
+        fresh = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        X, y = self._validate(X, y, reset=fresh, incremental=incremental)
+        weight = self._weights(X, y, sample_weight)
+        Y = self._encode(y).astype(X.dtype)
+        if not incremental or not hasattr(self, "_random_state"):
+            self._random_state = check_random_state(self.random_state)
+        if fresh:
+            self._initialise(X.shape[1], Y.shape[1], X.dtype.name)
+        if self.early_stopping and incremental:
+            raise OptionError("partial_fit does not support early_stopping=True")
+        data, held = self._hold_out(Batch(X, Y, weight), y, validation)
+        training = self._training(len(data))
+        state = self._make_state(training, incremental=incremental)
+        outcome = self._train(training, data, held, state, incremental=incremental)
+        self._finish(training, state, outcome, data, incremental=incremental)
+        return self
+
+    def _weights(self, X: Any, y: Any, sample_weight: Any) -> Array | None:
+        weight: Any = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+            if (weight < 0).any():
+                row = int(np.argmax(weight < 0))
+                raise DataError(
+                    f"sample_weight must not be negative, but that of row {row} is {weight[row]:g}: "
+                    "leave such rows out or give them a weight of at least 0."
+                )
+            if not weight.any():
+                raise DataError("Every sample_weight is zero: at least one row must count.")
+        if getattr(self, "class_weight", None) is not None:
+            by_class = compute_sample_weight(self.class_weight, y).astype(X.dtype)
+            weight = by_class if weight is None else weight * by_class
+        return weight  # type: ignore[no-any-return]
+
+    def _hold_out(self, batch: Batch, y: Any, validation: Any) -> tuple[Batch, Any]:
+        """The training rows, and the validation data (X, y, weights) if stopping goes by some."""
+        if validation is not None:
+            X, target, *weight = validation
+            X = validate_data(
+                self, X, accept_sparse=["csr", "csc"], dtype=batch.X.dtype, reset=False
+            )
+            return batch, (to_rows(X), np.asarray(target), weight[0] if weight else None)
+        if not self.early_stopping:
+            return batch, None
+        rows = self._validation_rows(batch, y)
+        kept, held = batch.take(rows[0]), batch.take(rows[1])
+        if len(held) < 2:
+            raise DataError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        return kept, (held.X, np.asarray(y)[rows[1]], held.weights)
+
+    def _validation_rows(self, batch: Batch, y: Any) -> Any:
+        """Rows to train on and to validate on. A warm start keeps them: no validation row leaks."""
+        if self._split is None or sum(map(len, self._split)) != len(batch):
+            stratify = batch.Y if self._stratified() else None
+            self._split = train_test_split(
+                np.arange(len(batch)),
+                random_state=self._random_state,
+                test_size=self.validation_fraction,
+                stratify=stratify,
+            )
+        return self._split
+
+    def _make_state(self, training: Training, *, incremental: bool) -> train.State:
+        theta = self._current()
+        if self._state is None:
+            self._state = train.State.begin(theta, training)
+        self._state.theta = theta
+        rows = len(training.optimiser_row.slots)
+        if not incremental or self._state.slots.shape != (rows, theta.size):
+            self._state.restart_optimiser(training)
+        return self._state
+
+    def _train(
+        self, training: Training, data: Batch, held: Any, state: train.State, *, incremental: bool
+    ) -> train.Outcome:
+        objective = self._objective()
+        self.__dict__.pop("_runs", None)
+        monitor, watched = self._monitors(held, data)
+        before = state.history.get("loss", [])[:]
+        order = np.arange(len(data))
+
+        def next_order() -> Any:
+            nonlocal order
+            if self.shuffle:
+                order = shuffle(order, random_state=self._random_state)
+            return order
+
+        callbacks = [*self._callbacks()]
+        if self.verbose:
+            callbacks.insert(0, lambda epoch: self._report(epoch, monitor))
+        outcome = train.fit(
+            objective,
+            training,
+            data,
+            state,
+            run=train.make_run(objective, training, self.engine),
+            order=next_order,
+            monitor=monitor,
+            watched=watched,
+            callbacks=callbacks,
+            epochs=1 if incremental else None,
+            announce=print if self.verbose else None,
+        )
+        self.history_ = state.history
+        self._new_losses = state.history.get("loss", [])[len(before) :]
+        return outcome
+
+    def _callbacks(self) -> Sequence[train.Callback]:
+        return self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]
+
+    def _report(self, epoch: train.Epoch, monitor: train.Monitor | None) -> None:
+        print(f"Iteration {epoch.number:d}, loss = {epoch.loss:.8f}")
+        if monitor is not None:
+            print(f"Validation score: {epoch.validation:f}")
+
+    # -------------------------------------------------------------- metrics
+
+    def _monitors(self, held: Any, data: Batch) -> tuple[train.Monitor | None, list[train.Monitor]]:
+        watched = []
+        for name in self.track:
+            label = name if isinstance(name, str) else name.__name__
+            X, y = data.X, self._decode(data.Y)
+            watched.append(self._watch(label, name, X, y, data.weights))
+            if held is not None:
+                watched.append(self._watch(f"validation_{label}", name, *held))
+        if held is None or not self._is_stochastic():
+            return None, watched
+        label = self.metric if isinstance(self.metric, str) else "score"
+        return self._watch(f"validation_{label}", self.metric, *held), watched
+
+    def _watch(self, label: str, metric: Any, X: Any, y: Any, weight: Any) -> train.Monitor:
+        """A monitor of a metric: None for the default score, "loss", a scorer's name, or a function."""
+        if metric == "loss":
+            return self._watch_loss(label, X, y, weight)
+        if isinstance(metric, str):
+            scorer = get_scorer(metric)
+            frozen = _Frozen(self)
+            return train.Monitor(label, lambda predict: scorer(frozen.at(predict), X, y))
+        function = metric or self._default_metric()
+
+        def measure(predict: Callable[[Any], Array]) -> float:
+            found = self._from_output(predict(X))
+            if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
+                return math.nan
+            extra = {} if weight is None or metric is not None else {"sample_weight": weight}
+            return float(function(y, found, **extra))
+
+        return train.Monitor(label, measure)
+
+    def _watch_loss(self, label: str, X: Any, y: Any, weight: Any) -> train.Monitor:
+        plain = Objective(self.network_)
+        batch = Batch(X, self._encode(y).astype(self.network_.dtype), weight)
+        run = train.make_run(plain, Training(), self.engine)
+        return train.Monitor(label, lambda predict: float(run.loss(self.theta_, batch)), False)
+
+    # -------------------------------------------------------------- after fitting
+
+    def _finish(
+        self, training: Training, state: train.State, outcome: train.Outcome, data: Batch, *, incremental: bool
+    ) -> None:
+        self._expose(state.theta)
+        self.stop_reason_ = outcome.reason
+        self.n_iter_ = outcome.epochs
+        if self._new_losses:
+            self.loss_ = self._new_losses[-1]
+        if self._is_stochastic():
+            self.t_ = state.samples
+            self.loss_curve_ += self._new_losses
+            self._store_scores(state)
+        self._complain(outcome, incremental=incremental)
+
+    def _store_scores(self, state: train.State) -> None:
+        name = next((k for k in state.history if k.startswith("validation_")), None)
+        stopped = name is not None and state.best_theta is not None
+        if stopped and (self.early_stopping or self.validation_scores_ is None):
+            label = self.metric if isinstance(self.metric, str) else "score"
+            self.validation_scores_ = state.history[f"validation_{label}"]
+            self.best_validation_score_ = state.best_value if label == "loss" else -state.best_value
+            self.best_loss_ = None
+        elif not stopped:
+            self.best_loss_ = state.best_value
+
+    def _complain(self, outcome: train.Outcome, *, incremental: bool) -> None:
+        if outcome.reason == "diverged":
+            raise DivergenceError(DIVERGED.format(detail=outcome.detail))
+        if outcome.reason == "interrupted":
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        if outcome.reason == "epochs" and not incremental:
+            warnings.warn(self._not_converged(), ConvergenceWarning, stacklevel=5)
+        if outcome.reason in ("evaluations", "stuck"):
+            warnings.warn(
+                f"{self.solver} failed to converge after {outcome.epochs} iteration(s) and "
+                f"{outcome.evaluations} evaluations of the loss. You might want to scale the data or "
+                "increase max_fun.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _not_converged(self) -> str:
+        if self._is_stochastic():
+            return (
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter:d}) reached and the optimization "
+                "hasn't converged yet."
+            )
+        return (
+            f"{self.solver} failed to converge after {self.n_iter_} iteration(s) (status=1):\n"
+            "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT\n\n"
+            f"Increase the number of iterations to improve the convergence (max_iter={self.max_iter}).\n"
+            "You might also want to scale the data."
+        )
+
+    def _check_solver(self) -> bool:
+        if not self._is_stochastic():
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. "
+                f"{self.solver} is not stochastic."
+            )
+        return True
+
+    # -------------------------------------------------------------- prediction
+
+    def _run(self) -> Any:
+        """A run for this thread: a run's workspace must not be shared."""
+        runs = self.__dict__.setdefault("_runs", threading.local())
+        if getattr(runs, "run", None) is None:
+            runs.run = train.make_run(Objective(self.network_), Training(), self.engine)
+        return runs.run
+
+    def _output(self, X: Any) -> Array:
+        """Predictions of the network for validated rows, of shape (n, outputs)."""
+        return self._run().predict(self._current(), to_rows(X))  # type: ignore[no-any-return]
+
+    def _input(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return validate_data(
+            self, X, accept_sparse=["csr", "csc"], dtype=np.dtype(self.network_.dtype), reset=False
+        )
+
+    def transform(self, X: Any, layer: int = -2) -> Array:
+        """Values of one layer, after its activation: features that the network has learnt.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        layer : int
+            0 is the first hidden layer; -1 is the output layer, before its link (logits), and -2, the
+            default, the last hidden layer.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, units of the layer)
+
+        Raises
+        ------
+        OptionError
+            If there is no such layer.
+        """
+        X, depth = self._input(X), len(self.network_.layers)
+        if not -depth <= layer < depth:
+            raise OptionError(
+                f"layer={layer} does not exist: this network has layers 0 to {depth - 1} "
+                f"(or {-depth} to -1)."
+            )
+        return self._run().values(self._current(), to_rows(X), layer % depth)  # type: ignore[no-any-return]
+
+    def problem(self, X: Any, y: Any) -> tuple[Objective, Array, Batch]:
+        """What this model minimises on the given rows: for checks and explanations.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+        Returns
+        -------
+        objective : Objective
+        theta : ndarray of shape (parameters,)
+        batch : Batch
+        """
+        X = to_rows(self._input(X))
+        return self._objective(), self._current(), Batch(X, self._encode(np.asarray(y)).astype(X.dtype))
+
+    def __getstate__(self) -> Any:
+        state = dict(super().__getstate__())
+        state.pop("_runs", None)
+        return state
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        if "theta_" in state:  # after unpickling, arrays share no memory any more
+            self._expose(Layout(self.network_).pack(self.coefs_, self.intercepts_))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class _Frozen:
+    """The estimator as a scorer sees it in the midst of training: validated data, present weights."""
+
+    def __init__(self, model: BaseMLP) -> None:
+        self.model = model
+        self._estimator_type = getattr(model, "_estimator_type", None)
+
+    def at(self, predict: Callable[[Any], Array]) -> _Frozen:
+        self._predict = predict
+        return self
+
+    @property
+    def classes_(self) -> Any:
+        return self.model.classes_
+
+    def __sklearn_tags__(self) -> Any:
+        return self.model.__sklearn_tags__()
+
+    def predict(self, X: Any) -> Any:
+        return self.model._from_output(self._predict(X))
+
+    def predict_proba(self, X: Any) -> Any:
+        return self.model._probabilities(self._predict(X))
+
+
+def to_rows(X: Any) -> Any:
+    """Data as the runs take them: a C-contiguous array or a CSR matrix."""
+    return X.tocsr() if sparse.issparse(X) else np.ascontiguousarray(X)
+
+
+partial_fit_available = available_if(lambda model: model._check_solver())
+fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+__all__ = ["ACTIVATIONS", "INITIALISERS", "BaseMLP", "fit_context", "partial_fit_available", "to_rows"]

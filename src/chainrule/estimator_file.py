@@ -1,0 +1,186 @@
+"""A fitted estimator as the contents of a model file, and back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+
+from chainrule import store, train
+from chainrule.errors import FileError, OptionError
+from chainrule.parameters import Array, Layout
+from chainrule.spec import Network
+
+# Live objects: a file cannot hold them, and a loaded model has their defaults.
+LIVE = ("callbacks", "metric", "track", "init_weights")
+PLAIN = ("loss_", "best_loss_", "best_validation_score_", "n_iter_", "stop_reason_", "n_features_in_")
+STATE = ("t", "samples", "epochs", "plateau", "best_value", "stale")
+
+
+def save(model: Any, path: str | os.PathLike[str]) -> None:
+    """Write the fitted model to a file that `chainrule.load` reads.
+
+    Parameters
+    ----------
+    path : path-like
+        Where to. An existing file is replaced only once the new one is complete.
+
+    Raises
+    ------
+    OptionError
+        If the model is not fitted, or holds something that a file cannot.
+    """
+    store.write(path, type(model).__name__, *model.to_contents())
+
+
+def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The fitted model as metadata and arrays, for a model file.
+
+    Returns
+    -------
+    metadata : dict
+        What JSON can hold.
+    arrays : dict of str to ndarray
+    """
+    if not hasattr(model, "theta_"):
+        raise OptionError(f"This {type(model).__name__} is not fitted yet: call fit before save.")
+    arrays = {"theta": model._current()}
+    state = model._state
+    metadata: dict[str, Any] = {
+        "network": model.network_.as_dict(),
+        "options": {k: _plain(v) for k, v in model.get_params(deep=False).items() if _storable(k, v)},
+        "fitted": {k: _plain(getattr(model, k)) for k in PLAIN if getattr(model, k, None) is not None},
+        "history": getattr(model, "history_", {}),
+        "dropout_seed": model._dropout_seed,
+    }
+    if hasattr(model, "feature_names_in_"):
+        metadata["feature_names"] = [str(name) for name in model.feature_names_in_]
+    if hasattr(model, "classes_"):
+        metadata["target"] = model._label_binarizer.y_type_
+        metadata["classes"] = _labels(model.classes_, arrays)
+    if state is not None:
+        metadata["state"] = {k: _plain(getattr(state, k)) for k in STATE}
+        arrays["slots"] = state.slots
+    _, key, position, has_gauss, gauss = model._random_state.get_state()
+    arrays["random_state"] = key.astype(np.int64)
+    metadata["random_state"] = [int(position), int(has_gauss), float(gauss)]
+    return metadata, arrays
+
+
+def _storable(name: str, value: Any) -> bool:
+    if name in LIVE or (name == "random_state" and not isinstance(value, (int, np.integer, type(None)))):
+        return False
+    return not (name == "class_weight" and isinstance(value, dict))
+
+
+def _plain(value: Any) -> Any:
+    """A value in Python's own types."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _labels(classes: Any, arrays: dict[str, Array]) -> Any:
+    """Class labels: numbers as an array (which keeps their type), text and truth values as a list."""
+    if classes.dtype.kind in "iu":
+        arrays["classes"] = classes.astype(np.int64)
+        return classes.dtype.name
+    if classes.dtype.kind == "f":
+        arrays["classes"] = classes.astype(np.float64)
+        return classes.dtype.name
+    labels = classes.tolist()
+    if classes.dtype.kind == "b" or all(isinstance(label, str) for label in labels):
+        return labels
+    raise OptionError(
+        f"Labels of type {type(labels[0]).__name__} cannot be saved: use text, numbers or truth values."
+    )
+
+
+def from_contents(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> Any:
+    """The inverse of `to_contents`.
+
+    Parameters
+    ----------
+    metadata : dict
+    arrays : dict of str to ndarray
+
+    Returns
+    -------
+    MLPClassifier or MLPRegressor
+        It predicts with the same bits as the model that was saved, and `partial_fit` goes on with the
+        same bits too.
+
+    Raises
+    ------
+    FileError
+        If something is missing or does not fit together.
+    """
+    try:
+        return _restore(cls, metadata, arrays)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FileError(f"The file's {cls.__name__} does not fit together: {error}") from error
+
+
+def _restore(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> Any:
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in metadata["options"].items()}
+    model = cls(**{**options, **_lists(options)})
+    network = Network.from_dict(metadata["network"])
+    theta = arrays["theta"]
+    if theta.shape != (Layout(network).size,) or theta.dtype != network.dtype:
+        raise ValueError("its parameters do not fit its network")
+    model.network_ = network
+    model._expose(theta)
+    for name, value in metadata["fitted"].items():
+        if name not in PLAIN:
+            raise ValueError(f"unknown attribute {name!r}")
+        setattr(model, name, value)
+    model.n_outputs_, model.n_layers_ = network.outputs, len(network.widths)
+    model.out_activation_ = {"sigmoid": "logistic", "exponential": "exp"}.get(
+        network.loss_row.link, network.loss_row.link
+    )
+    model.history_ = metadata["history"]
+    model._dropout_seed, model._split = metadata["dropout_seed"], None
+    if "feature_names" in metadata:
+        model.feature_names_in_ = np.array(metadata["feature_names"], dtype=object)
+    _restore_classes(model, metadata, arrays)
+    _restore_state(model, metadata, arrays)
+    return model
+
+
+def _lists(options: dict[str, Any]) -> dict[str, Any]:
+    return {k: list(options[k]) for k in ("activation", "init") if isinstance(options.get(k), tuple)}
+
+
+def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:
+    if "classes" not in metadata:
+        return
+    labels = metadata["classes"]
+    classes = arrays["classes"].astype(labels) if isinstance(labels, str) else np.array(labels)
+    binarizer = LabelBinarizer()
+    if metadata["target"] == "multilabel-indicator":
+        binarizer.fit(np.eye(len(classes), dtype=int))
+    else:
+        binarizer.fit(classes)
+    binarizer.classes_, binarizer.y_type_ = classes, metadata["target"]
+    model._label_binarizer, model.classes_ = binarizer, classes
+
+
+def _restore_state(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:
+    position, has_gauss, gauss = metadata["random_state"]
+    model._random_state = np.random.RandomState()
+    key = arrays["random_state"].astype(np.uint32)
+    model._random_state.set_state(("MT19937", key, position, has_gauss, gauss))
+    model._state = None
+    if "state" in metadata:
+        known = {f.name for f in fields(train.State)}
+        facts = {k: v for k, v in metadata["state"].items() if k in known}
+        model._state = train.State(model.theta_, arrays["slots"], history=model.history_, **facts)
+        model.t_ = model._state.samples
+        model.loss_curve_ = list(model.history_.get("loss", []))
+        scores = [k for k in model.history_ if k.startswith("validation_")]
+        model.validation_scores_ = model.history_[scores[-1]] if scores else None
