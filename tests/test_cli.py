@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -13,13 +14,13 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
-from chainrule.estimators import MLPClassifier
 from click.testing import CliRunner, Result
 from sklearn.exceptions import ConvergenceWarning
 
 from chainrule import check as checks
 from chainrule import demo, frames, progress
 from chainrule.cli import main
+from chainrule.estimators import MLPClassifier
 from chainrule.frames import read_table
 from chainrule.models import load
 from chainrule.parameters import initial
@@ -294,7 +295,7 @@ def test_the_equations_of_a_row_add_up(loss, rng):
         total = sum(term.product for term in equation.terms) + equation.rest + equation.bias
         assert equation.z == pytest.approx(total)
         products = [abs(term.product) for term in equation.terms]
-        assert products == sorted(products, reverse=True) and len(products) == 4
+        assert products == sorted(products, reverse=True) and 0 < len(products) <= 4
     assert equations[-1].z == run.Z[-1][0, 1]
     assert equations[-1].a == predict(network, run.Z[-1])[0, 1]
     for below, above in itertools.pairwise(equations):
@@ -357,12 +358,24 @@ def test_a_model_without_columns(table, tmp_path):
 
 
 def test_ctrl_c_is_exit_code_130(table, monkeypatch):
-    def interrupted(*args, **options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(frames, "read_table", interrupted)
+    monkeypatch.setattr(frames, "read_table", interrupt)
     result = run("train", table, "--target", "kind")
     assert result.exit_code == 130 and result.stderr == "Interrupted.\n"
+
+
+def test_ctrl_c_while_training_keeps_what_was_learnt(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "_figures", interrupt)
+    path = tmp_path / "model"
+    result = run("train", table, "--target", "kind", "-o", path, "--hidden", 4)
+    assert result.exit_code == 130
+    assert "1 of at most 200 epochs (interrupted)" in result.stdout
+    assert "interrupted" in result.stderr
+    assert load(path).report_["epochs"]["stopped"] == "interrupted"
+
+
+def interrupt(*args, **options):
+    raise KeyboardInterrupt
 
 
 # ------------------------------------------------------------------ processes
@@ -380,6 +393,28 @@ def test_a_process_that_fails(table):
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.compiled
+def test_a_process_that_is_interrupted(table, tmp_path):
+    """The bar tells when training has begun."""
+    pty = pytest.importorskip("pty")
+    path, long = tmp_path / "model", tmp_path / "long.csv"
+    pl.concat([read_table(table)] * 200).write_csv(long)
+    command = [sys.executable, "-m", "chainrule", "train", str(long), "--target", "kind"]
+    options = ["--output", str(path), "--hidden", "512,512", "--epochs", "100000"]
+    reader, writer = pty.openpty()
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=writer) as running:
+        shown = ""
+        while "epoch" not in shown:
+            shown += os.read(reader, 10_000).decode()
+        running.send_signal(signal.SIGINT)
+        stdout = running.stdout.read().decode()
+    os.close(writer)
+    os.close(reader)
+    assert running.returncode == 130
+    assert "(interrupted)" in stdout
+    assert load(path).report_["epochs"]["stopped"] == "interrupted"
+
+
 def test_a_reader_that_leaves_early(model, table, tmp_path):
     long = tmp_path / "long.csv"
     pl.concat([read_table(table)] * 2000).write_csv(long)
@@ -392,11 +427,9 @@ def test_a_reader_that_leaves_early(model, table, tmp_path):
         assert running.stderr.read() == ""
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("quiet", [False, True])
 def test_the_progress_bar_is_for_a_terminal(quiet):
-    import pty
-
+    pty = pytest.importorskip("pty")
     reader, writer = pty.openpty()
     code = (
         "from types import SimpleNamespace as S; from chainrule.progress import training_bar\n"

@@ -235,14 +235,27 @@ def test_the_report_says_what_was_done():
     assert done["same"] == "dropped: every value is the same"
     assert report["network"]["widths"] == [4, 4, 3]
     assert report["network"]["parameters"] == 4 * 4 + 4 + 4 * 3 + 3
-    assert report["epochs"] == {"done": 3, "planned": 3}
+    assert report["epochs"] == {"done": 3, "planned": 3, "stopped": "epochs"}
     assert [(epoch.number, epoch.epochs) for epoch in epochs] == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_rows_to_stop_by():
     report = small().fit(flowers(150), "kind").report_
     assert report["rows"]["to stop by"] == 12
-    assert small(validation_size=0).fit(flowers(150), "kind").report_["rows"]["to stop by"] == 0
+    for options in ({"validation_size": 0}, {"solver": "lbfgs"}):
+        assert small(**options).fit(flowers(150), "kind").report_["rows"]["to stop by"] == 0
+
+
+def test_training_can_be_interrupted():
+    def interrupt(epoch):
+        if epoch.number == 2:
+            raise KeyboardInterrupt
+
+    model = small(max_iter=9)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(flowers(), "kind", callbacks=[interrupt])
+    assert model.report_["epochs"] == {"done": 2, "planned": 9, "stopped": "interrupted"}
+    assert model.report_["scores"] is not None
 
 
 def test_nothing_held_out():

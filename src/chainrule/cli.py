@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from chainrule.cli_parts import Shell, examples, reading, row_of, widths
+from chainrule.cli_parts import INTERRUPTED, SEED, Shell, examples, reading, row_of, widths
 
 DATA = click.Path(path_type=Path)
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -80,7 +80,7 @@ chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' -
     "--batch-size",
     type=click.IntRange(1),
     metavar="N",
-    help="Rows in a step.  [default: 200, or all]",
+    help="Rows in a step.  [default: 32 to 256, by the rows]",
 )
 @click.option(
     "--learning-rate",
@@ -111,7 +111,7 @@ chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' -
 @click.option(
     "--seed",
     "random_state",
-    type=click.IntRange(0),
+    type=SEED,
     metavar="N",
     default=0,
     help="Seed of all that is random.  [default: 0]",
@@ -126,7 +126,10 @@ chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' -
 @reading
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
 def train(
+    ctx: click.Context,
+    /,
     data: Path,
     target: str,
     task: str | None,
@@ -140,7 +143,8 @@ def train(
     """Train a network on the table DATA (CSV, TSV or Parquet) to predict one of its columns.
 
     Rows are set apart to judge the network by, beside a baseline that always predicts the same. The
-    model is written to a file that `predict` and `check` take.
+    model is written to a file that `predict` and `check` take. Ctrl-C ends training early and keeps
+    what has been learnt.
     """
     if not output.absolute().parent.is_dir():
         raise click.UsageError(f"There is no folder {output.parent} to write the model to.")
@@ -154,11 +158,15 @@ def train(
     model = TableModel(**{name: value for name, value in options.items() if value is not None})
     with _training(quiet) as callbacks:
         model.fit(frame, target, task=task, drop=drop, callbacks=callbacks)
+    interrupted = model.report_["epochs"]["stopped"] == "interrupted"
+    if interrupted and not model.report_["epochs"]["done"]:
+        raise KeyboardInterrupt  # there is nothing to save
     model.save(output)
     if as_json:
         _print_json({**model.report_, "model": str(output)})
     else:
         cli_text.show_training(model.report_, str(output))
+    ctx.exit(INTERRUPTED if interrupted else 0)
 
 
 @main.command(
@@ -248,7 +256,7 @@ def check(
     short_help="See it work on real data.",
     epilog=examples("chainrule demo\nchainrule demo --seed 7"),
 )
-@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Seed.  [default: 0]")
+@click.option("--seed", type=SEED, metavar="N", default=1, help="Seed.  [default: 1]")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def demo(seed: int, quiet: bool) -> None:
     """Train on real data, and follow one row through the network with all its numbers."""

@@ -13,6 +13,7 @@ from chainrule.errors import ChainruleError, OptionError
 
 Command = Callable[..., None]
 INTERRUPTED = 130
+SEED = click.IntRange(0, 2**32 - 1)
 
 
 class WrongUsage(click.ClickException):
@@ -34,6 +35,8 @@ class Shell(click.Group):
         except ChainruleError as error:
             wrong_usage = isinstance(error, OptionError)
             raise (WrongUsage if wrong_usage else click.ClickException)(str(error)) from None
+        except MemoryError:
+            raise click.ClickException("There is not enough memory for this.") from None
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -12,6 +12,12 @@ from rich.text import Text
 from chainrule.demo import Demonstration
 
 MOST_COLUMNS = 40
+STOPPED = {
+    "converged": " (no further improvement)",
+    "interrupted": " (interrupted)",
+    "stuck": " (no step helped)",
+    "evaluations": " (no more evaluations allowed)",
+}
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -57,10 +63,10 @@ def show_demonstration(shown: Demonstration) -> None:
         title, *lines = equation.lines()
         out.print(Text(title, style="bold"))
         out.print("\n".join(lines) + "\n", soft_wrap=True)
+    out.print(f"The output is the probability of {str(shown.model.classes_[-1])!r}.")
     out.print(
-        f"The output is the probability of {str(shown.model.classes_[-1])!r}. Predicted: "
-        f"{shown.predicted} (probability {shown.probability:.4f}). True: {shown.truth}.",
-        soft_wrap=True,
+        f"Predicted: {shown.predicted}, with probability {shown.probability:.4f}. "
+        f"True: {shown.truth}."
     )
 
 
@@ -80,12 +86,13 @@ def _facts(report: Mapping[str, Any], path: str | None = None) -> Table:
     rows, network, epochs = report["rows"], report["network"], report["epochs"]
     classes = f" of {len(report['classes'])} classes" if report["classes"] else ""
     layers = " → ".join(map(str, network["widths"]))
+    done = f"{epochs['done']} of at most {epochs['planned']} epochs"
+    why = STOPPED.get(epochs["stopped"], "")
     facts = {
         "Target": f"{report['target']} ({report['task']}{classes})",
         "Rows": ", ".join(f"{count} {what}" for what, count in rows.items() if count),
         "Network": f"{layers}, {network['activation']}, {network['parameters']:,} parameters",
-        "Training": f"{network['solver']}, {epochs['done']} of at most {epochs['planned']} epochs, "
-        f"{report['seconds']:.2f} s",
+        "Training": f"{network['solver']}, {done}{why}, {report['seconds']:.2f} s",
         "Model": path,
     }
     table = Table.grid(padding=(0, 2))

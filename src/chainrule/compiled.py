@@ -555,6 +555,7 @@ def make_rows(X: Any, Y: Array | None, weights: Array | None, outputs: int, dtyp
     """Data as the loops take them: read-only, contiguous views; no copy where they are so already."""
     none, whole = np.empty(0, dtype), np.empty(0, np.int64)
     if hasattr(X, "indptr"):
+        X = X.tocsr()  # a compressed column matrix has the same attributes
         dense = np.empty((0, 0), dtype)
         sparse = (X.data.astype(dtype, copy=False), *(a.astype(np.int64) for a in (X.indices, X.indptr)))
     else:

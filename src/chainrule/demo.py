@@ -125,14 +125,16 @@ def _equation(
     """The equation of a unit, and which of its inputs moves it most."""
     layout, last = Layout(network), index == len(network.layers) - 1
     w, value = layout.view(theta, index, "W")[:, unit], run.input_of(index)[0]
-    order = np.argsort(-np.abs(w * value), kind="stable")
-    shown, hidden = order[:SHOWN], order[SHOWN:]
+    products = w * value
+    order = np.argsort(-np.abs(products), kind="stable")
+    count = min(SHOWN, np.count_nonzero(products))
+    shown, hidden = order[:count], order[count:]
     A = reference.predict(network, run.Z[index]) if last else run.A[index]
     equation = UnitEquation(
         title="Output" if last else _unit_names(network, index)[unit].capitalize(),
         terms=tuple(Term(before[i], float(w[i]), float(value[i])) for i in shown),
         others=len(hidden),
-        rest=float(w[hidden] @ value[hidden]),
+        rest=float(products[hidden].sum()),
         bias=float(layout.view(theta, index, "b")[unit]),
         z=float(run.Z[index][0, unit]),
         function=network.loss_row.link if last else network.layers[index].activation,
@@ -171,7 +173,7 @@ class Demonstration:
     equations: list[UnitEquation]
 
 
-def demonstrate(seed: int = 0, callbacks: Sequence[Any] = ()) -> Demonstration:
+def demonstrate(seed: int = 1, callbacks: Sequence[Any] = ()) -> Demonstration:
     """Train on a real data set, and follow one row that was held out.
 
     Parameters

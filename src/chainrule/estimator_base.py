@@ -11,11 +11,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, compute_sample_weight, shuffle
+from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -37,7 +42,7 @@ LINKS = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of
 NOT_SAVED = ("callbacks", "random_state", "metric", "track", "init_weights")
 
 
-class BaseMLP(BaseEstimator):  # type: ignore[misc]
+class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Base class of the two estimators; not for direct use."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -214,6 +219,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self._check_options()
         fresh = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         X, y = self._validate(X, y, reset=fresh, incremental=incremental)
+        X = to_rows(X)
         weight = self._weights(X, y, sample_weight)
         Y = self._encode(y).astype(X.dtype)
         if not incremental or not hasattr(self, "_random_state"):
@@ -290,15 +296,18 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self, training: Training, data: Batch, held: Any, state: train.State, *, incremental: bool
     ) -> train.Outcome:
         objective = self._objective()
-        self.__dict__.pop("_runs", None)
+        self._runs = threading.local()  # the network may have changed
         monitor, watched = self._monitors(held, data)
         before = state.history.get("loss", [])[:]
         order = np.arange(len(data))
 
         def next_order() -> Any:
+            # The draw of sklearn.utils.shuffle, without its checks.
             nonlocal order
             if self.shuffle:
-                order = shuffle(order, random_state=self._random_state)
+                places = np.arange(len(order))
+                self._random_state.shuffle(places)
+                order = order[places]
             return order
 
         callbacks = [*self._callbacks()]
@@ -437,7 +446,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _run(self) -> Any:
         """A run for this thread: a run's workspace must not be shared."""
-        runs = self.__dict__.setdefault("_runs", threading.local())
+        runs = self.__dict__.setdefault("_runs", threading.local())  # a loaded model has none
         if getattr(runs, "run", None) is None:
             runs.run = train.make_run(Objective(self.network_), Training(), self.engine)
         return runs.run
@@ -452,15 +461,30 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             self, X, accept_sparse=["csr", "csc"], dtype=np.dtype(self.network_.dtype), reset=False
         )
 
-    def transform(self, X: Any, layer: int = -2) -> Array:
+    @property
+    def _n_features_out(self) -> int:
+        return self.network_.layers[self._feature_layer(None)].units
+
+    def _feature_layer(self, layer: int | None) -> int:
+        depth = len(self.network_.layers)
+        if layer is None:
+            return max(depth - 2, 0)
+        if not -depth <= layer < depth:
+            raise OptionError(
+                f"layer={layer} does not exist: this network has layers 0 to {depth - 1} "
+                f"(or {-depth} to -1)."
+            )
+        return layer % depth
+
+    def transform(self, X: Any, layer: int | None = None) -> Array:
         """Values of one layer, after its activation: features that the network has learnt.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        layer : int
-            0 is the first hidden layer; -1 is the output layer, before its link (logits), and -2, the
-            default, the last hidden layer.
+        layer : int, optional
+            0 is the first hidden layer, -1 the output layer before its link (logits). By default the
+            last hidden layer.
 
         Returns
         -------
@@ -471,13 +495,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         OptionError
             If there is no such layer.
         """
-        X, depth = self._input(X), len(self.network_.layers)
-        if not -depth <= layer < depth:
-            raise OptionError(
-                f"layer={layer} does not exist: this network has layers 0 to {depth - 1} "
-                f"(or {-depth} to -1)."
-            )
-        return self._run().values(self._current(), to_rows(X), layer % depth)  # type: ignore[no-any-return]
+        X = self._input(X)
+        return self._run().values(  # type: ignore[no-any-return]
+            self._current(), to_rows(X), self._feature_layer(layer)
+        )
 
     def problem(self, X: Any, y: Any) -> tuple[Objective, Array, Batch]:
         """What this model minimises on the given rows: for checks and explanations.
@@ -509,6 +530,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
 
 from chainrule import scores, store, targets
 from chainrule.check import GradientReport, check_gradients
 from chainrule.column_values import Frame, Numbers, as_frame
 from chainrule.columns import ColumnEncoder, require
+from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, FileError, OptionError
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.splits import Parts, set_apart
 from chainrule.targets import Classes, Target
 
 ESTIMATORS: dict[str, Any] = {"classification": MLPClassifier, "regression": MLPRegressor}
-DEFAULTS: dict[str, Any] = {"hidden_layer_sizes": (64, 32), "n_iter_no_change": 20}
+DEFAULTS: dict[str, Any] = {
+    "hidden_layer_sizes": (64, 32),
+    "n_iter_no_change": 20,
+    "metric": "loss",  # stopping by the loss keeps probabilities honest
+}
 LEAST_VALIDATION = 10  # with fewer rows to stop by, training goes by the training loss
 
 
@@ -207,6 +214,8 @@ class TableModel:
             estimator = ESTIMATORS[model.target_.task]
             model.estimator_ = estimator.from_contents(metadata["estimator"], arrays)
             model._check_consistency()
+        except FileError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileError(f"The file holds no table model ({error}).") from None
         return model
@@ -224,22 +233,30 @@ class TableModel:
     def _divide(self, rows: npt.NDArray[np.int64], y: Any) -> Parts:
         groups = y[rows] if isinstance(self.target_, Classes) else None
         share = self.validation_size
-        if round(len(rows) * (1 - self.test_size) * share) < LEAST_VALIDATION:
+        solver = OPTIMISERS.find(self.options.get("solver", "adam"))
+        if solver.full_batch or round(len(rows) * (1 - self.test_size) * share) < LEAST_VALIDATION:
             share = 0.0
         return set_apart(rows, groups, self.test_size, share, self.random_state)
 
     def _train(
         self, X: Numbers, y: Any, parts: Parts, callbacks: Sequence[Callable[[Any], Any]]
     ) -> None:
-        options = {**DEFAULTS, "random_state": self.random_state, **self.options}
+        batch_size = min(256, max(32, len(parts.training) // 32))
+        options = {
+            **DEFAULTS,
+            "batch_size": min(batch_size, len(parts.training)),
+            "random_state": self.random_state,
+            **self.options,
+        }
         options["callbacks"] = [*options.get("callbacks", ()), *callbacks]
-        if len(parts.validation):
-            options["validation_set"] = X[parts.validation], y[parts.validation]
         try:
             self.estimator_ = ESTIMATORS[self.target_.task](**options)
         except TypeError as error:
             raise OptionError(f"The network has no such option: {error}.") from None
-        self.estimator_.fit(X[parts.training], y[parts.training])
+        validation = (X[parts.validation], y[parts.validation]) if len(parts.validation) else None
+        with warnings.catch_warnings():  # the report tells whether all epochs were used
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.estimator_.fit(X[parts.training], y[parts.training], validation_data=validation)
 
     def _scores(self, X: Numbers, y: Any, parts: Parts) -> dict[str, Any] | None:
         """Scores on the rows held out; None if there are none."""
@@ -276,9 +293,14 @@ class TableModel:
                 "widths": [net.coefs_[0].shape[0], *(W.shape[1] for W in net.coefs_)],
                 "activation": net.activation,
                 "solver": net.solver,
+                "batch_size": net.batch_size,
                 "parameters": sum(a.size for a in (*net.coefs_, *net.intercepts_)),
             },
-            "epochs": {"done": net.n_iter_, "planned": net.max_iter},
+            "epochs": {
+                "done": net.n_iter_,
+                "planned": net.max_iter,
+                "stopped": net.stop_reason_,
+            },
         }
 
     def _encoded(self, data: Any) -> Numbers:

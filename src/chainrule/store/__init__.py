@@ -42,7 +42,7 @@ MAX_HEADER = 16 * 2**20  # bytes; what is larger belongs in an array
 PREFIX = b'{"__metadata__":{"sha256":"'
 NO_DIGEST = b"0" * 64  # stands in the digest's place while it is computed
 DIGEST = slice(8 + len(PREFIX), 8 + len(PREFIX) + len(NO_DIGEST))
-FACTS = {"sha256", "format", "kind", "metadata", "version"}
+FACTS = ("sha256", "format", "kind", "metadata", "version")
 
 
 @dataclass(frozen=True)
@@ -209,8 +209,10 @@ def _parse(data: bytes) -> Contents:
         raise FlawError("its header is not spelt as chainrule spells it")
     facts = entries.pop("__metadata__")  # PREFIX says that it is there, and an object
     version = _known_version(facts)
-    if facts.keys() != FACTS or not all(isinstance(fact, str) for fact in facts.values()):
-        raise FlawError(f"its __metadata__ must be the texts {', '.join(sorted(FACTS))}")
+    if tuple(facts) != FACTS or not all(isinstance(fact, str) for fact in facts.values()):
+        raise FlawError(f"its __metadata__ must be the texts {', '.join(FACTS)}, in this order")
+    if len(facts["sha256"]) != len(NO_DIGEST):
+        raise FlawError(f"its SHA-256 has {len(facts['sha256'])} digits, not {len(NO_DIGEST)}")
     kind, metadata = _known_kind(facts["kind"]), read_metadata(facts["metadata"])
     layout = checked_layout(entries, len(data) - start)
     arrays = {name: array_at(name, data, start, *form) for name, form in layout.items()}

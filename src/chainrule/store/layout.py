@@ -26,6 +26,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
 }
+ENTRY = ("dtype", "shape", "data_offsets")
 CODES = {dtype.name: code for code, dtype in DTYPES.items()}
 
 
@@ -76,8 +77,8 @@ def checked_layout(entries: Mapping[str, Any], size: int) -> Layout:
 
 
 def _form(name: str, entry: Any) -> Form:
-    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise FlawError(f"its array {brief(name)} must have a dtype, a shape and data_offsets")
+    if not isinstance(entry, dict) or tuple(entry) != ENTRY:
+        raise FlawError(f"its array {brief(name)} must have a {', '.join(ENTRY)}, in this order")
     code, shape = entry["dtype"], entry["shape"]
     if not isinstance(code, str) or code not in DTYPES:
         known = ", ".join(DTYPES)

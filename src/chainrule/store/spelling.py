@@ -49,7 +49,7 @@ def spell(value: Any) -> bytes:
 
 def _plain(value: Any, depth: int = 0) -> Any:
     """The metadata as JSON has them, with sorted keys."""
-    if depth > MAX_DEPTH:
+    if depth == MAX_DEPTH and isinstance(value, (list, tuple, dict)):
         raise FlawError(f"its metadata are nested more than {MAX_DEPTH} deep")
     match value:
         case None | bool() | int() | str():
