@@ -70,6 +70,11 @@ def of_text(entries: str, data: bytes = DATA) -> bytes:
     return framed(padded(spelt({"__metadata__": FACTS})[:-1] + entries.encode() + b"}"), data)
 
 
+def empty(dtype: str, shape: list[int]) -> str:
+    """An array without bytes, for `of_text`."""
+    return ',"x":' + spelt({"dtype": dtype, "shape": shape, "data_offsets": [0, 0]}).decode()
+
+
 def nested(depth: int) -> str:
     return "[" * depth + "]" * depth
 
@@ -193,9 +198,7 @@ def headers() -> dict[str, tuple[bytes, str]]:
         "metadata twice": (of_text(',"__metadata__":{}', b""), "repeats the key '__metadata__'"),
         "digest twice": (
             framed(
-                padded(
-                    spelt({"__metadata__": FACTS}).replace(b',"format', b',"sha256":"","format')
-                ),
+                padded(spelt({"__metadata__": FACTS}).replace(b',"format', b',"sha256":"","format')),
                 b"",
             ),
             "repeats",
@@ -298,10 +301,7 @@ def metadata() -> dict[str, tuple[bytes, str]]:
         "nested 900 deep": ('{"a":' + nested(900) + "}", "nested|not JSON"),
         "nested 100000 deep": ('{"a":' + nested(100_000) + "}", "not JSON"),
     }
-    return {
-        f"metadata: {name}": (with_facts(metadata=text), words)
-        for name, (text, words) in texts.items()
-    }
+    return {f"metadata: {name}": (with_facts(metadata=text), words) for name, (text, words) in texts.items()}
 
 
 def arrays() -> dict[str, tuple[bytes, str]]:
@@ -377,18 +377,14 @@ def arrays() -> dict[str, tuple[bytes, str]]:
     }
     shared = {"V": W, "W": W}
     return (
-        {
-            name: (forge(entries=entry, data=DATA[:48]), "must have a dtype")
-            for name, entry in entries.items()
-        }
+        {name: (forge(entries=entry, data=DATA[:48]), "must have a dtype") for name, entry in entries.items()}
         | {name: (with_entry(shape=shape), "shape|lies at") for name, shape in shapes.items()}
-        | {
-            name: (with_entry(dtype=dtype), "dtype|lies at|out of order")
-            for name, dtype in dtypes.items()
-        }
+        | {name: (with_entry(dtype=dtype), "dtype|lies at|out of order") for name, dtype in dtypes.items()}
         | {name: (with_entry(data_offsets=pair), "lies at") for name, pair in offsets.items()}
         | {
             "gap": (forge(entries=gap, data=DATA + b"\0"), "'b' lies at"),
+            "65 sides, all 0": (of_text(empty("F64", [0] * 65), b""), "has the shape"),
+            "no bytes, but endless": (of_text(empty("F64", [0, 2**60]), b""), "beyond any memory"),
             "two names for the same bytes": (forge(entries=shared, data=DATA[:48]), "'W' lies at"),
             "out of order": (forge(entries=dict(reversed(ENTRIES.items()))), "out of order"),
             "a boolean of 2": (forge(data=DATA[:-1] + b"\2"), "neither false nor true"),

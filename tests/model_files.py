@@ -30,9 +30,7 @@ def examples(count: int) -> settings:
 
 def same_arrays(found: dict, expected: dict) -> bool:
     """The same bits, whatever the order of the names and of the bytes."""
-    native = {
-        name: np.asarray(array, array.dtype.newbyteorder("=")) for name, array in expected.items()
-    }
+    native = {name: np.asarray(array, array.dtype.newbyteorder("=")) for name, array in expected.items()}
     return found.keys() == native.keys() and all(
         (array.dtype, array.shape, array.tobytes())
         == (native[name].dtype, native[name].shape, native[name].tobytes())

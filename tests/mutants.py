@@ -68,9 +68,7 @@ def mutant(random: random.Random) -> bytes:
     file = bytearray(framed(padded(spelt(tree)), DATA))
     for _ in range(random.choice((0, 0, 1, 2))):
         where = random.randrange(len(file))
-        what = random.choice(
-            (bytes(1), b" ", b'"', b",", b"9", b"]", b"\xff", random.randbytes(3), b"")
-        )
+        what = random.choice((bytes(1), b" ", b'"', b",", b"9", b"]", b"\xff", random.randbytes(3), b""))
         file[where : where + random.choice((0, 1, len(what), 8))] = what
     return seal(bytes(file)) if random.random() < 0.95 else bytes(file)
 

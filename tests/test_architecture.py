@@ -40,10 +40,12 @@ ORDER = (
     {"column_dates"},
     {"columns"},
     {"targets", "splits", "scores"},
+    {"table_report"},
     {"table_model"},
     {"models", "predictions", "demo"},
     {"__init__"},
-    {"cli_parts", "cli_text", "progress"},
+    {"cli_text", "progress"},
+    {"cli_parts"},
     {"cli"},
     {"__main__"},
 )

@@ -39,9 +39,7 @@ def run(*arguments: object) -> Result:
 
 def process(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "chainrule", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, **options
-    )
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +125,13 @@ def test_train_prints_a_report_and_writes_a_model(table, tmp_path):
     assert load(path).report_["target"] == "size"
 
 
+def test_a_long_report_is_cut(tmp_path):
+    path = tmp_path / "wide.csv"
+    pl.DataFrame({f"c{i}": range(i, i + 40) for i in range(45)}).write_csv(path)
+    result = run("train", path, "--target", "c44", "-o", tmp_path / "model", *QUICK)
+    assert "and 4 more" in result.stdout and "c40" not in result.stdout
+
+
 def test_train_prints_json(table, tmp_path):
     path = tmp_path / "model"
     result = run("train", table, "--target", "kind", "-o", path, "--json", *QUICK)
@@ -192,10 +197,10 @@ def test_predict_keeps_the_order_of_the_rows(model, table):
 
 def test_predict_writes_probabilities_and_columns(model, table, tmp_path):
     path = tmp_path / "out.csv"
-    result = run("predict", model, table, "--proba", "--keep", "id", "--output", path)
-    assert result.stdout == ""
+    result = run("predict", model, table, "--proba", "--keep", "id", "--keep", "x", "--output", path)
+    assert result.stdout == result.stderr == ""
     predicted = pl.read_csv(path, infer_schema=False)
-    assert predicted.columns == ["id", "kind", "probability_big", "probability_small"]
+    assert predicted.columns == ["id", "x", "kind", "probability_big", "probability_small"]
     assert predicted["id"].to_list() == [f"{i:03}" for i in range(60)]  # as they stand in the file
     P = predicted.select(pl.col("^probability_.*$").cast(float)).to_numpy()
     np.testing.assert_array_equal(P, load(model).predict_proba(read_table(table)))
@@ -282,9 +287,7 @@ def test_demo():
         assert words in result.stdout
 
 
-@pytest.mark.parametrize(
-    "loss", ["binary_cross_entropy", "categorical_cross_entropy", "squared_error"]
-)
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "categorical_cross_entropy", "squared_error"])
 def test_the_equations_of_a_row_add_up(loss, rng):
     network = Network(9, [Layer(7, "tanh"), Layer(6, "relu"), Layer(2)], loss)
     theta, x = initial(network, rng, "scikit_learn"), rng.normal(size=9)
@@ -348,6 +351,24 @@ def test_failures_are_one_sentence(arguments, code, words, table, model, tmp_pat
     assert not list(tmp_path.iterdir())  # nothing was written
 
 
+def test_divergence_is_said(table, tmp_path):
+    options = ["--target", "size", "--solver", "gradient_descent", "--learning-rate", "1e30"]
+    result = run("train", table, *options, "-o", tmp_path / "model", *QUICK)
+    assert result.exit_code == 1 and result.stdout == ""
+    assert "lower learning_rate_init" in result.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_too_little_memory_is_said(table, monkeypatch):
+    monkeypatch.setattr(frames, "read_table", lack_memory)
+    result = run("train", table, "--target", "kind")
+    assert result.exit_code == 1 and "not enough memory" in result.stderr
+
+
+def lack_memory(*args, **options):
+    raise MemoryError
+
+
 def test_a_model_without_columns(table, tmp_path):
     X = np.arange(8.0)[:, None]
     net = MLPClassifier(hidden_layer_sizes=(2,), max_iter=1)
@@ -371,7 +392,7 @@ def test_ctrl_c_while_training_keeps_what_was_learnt(table, tmp_path, monkeypatc
     assert result.exit_code == 130
     assert "1 of at most 200 epochs (interrupted)" in result.stdout
     assert "interrupted" in result.stderr
-    assert load(path).report_["epochs"]["stopped"] == "interrupted"
+    assert load(path).report_["training"]["stopped"] == "interrupted"
 
 
 def interrupt(*args, **options):
@@ -412,16 +433,14 @@ def test_a_process_that_is_interrupted(table, tmp_path):
     os.close(reader)
     assert running.returncode == 130
     assert "(interrupted)" in stdout
-    assert load(path).report_["epochs"]["stopped"] == "interrupted"
+    assert load(path).report_["training"]["stopped"] == "interrupted"
 
 
 def test_a_reader_that_leaves_early(model, table, tmp_path):
     long = tmp_path / "long.csv"
     pl.concat([read_table(table)] * 2000).write_csv(long)
     command = [sys.executable, "-m", "chainrule", "predict", str(model), str(long)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout.readline() == "kind\n"
         running.stdout.close()
         assert running.stderr.read() == ""

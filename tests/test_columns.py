@@ -142,9 +142,9 @@ def test_dates_become_their_parts():
 
 
 def test_times_have_an_hour_and_one_time_zone():
-    zoned = pl.Series(
-        "x", [NOON, NOON + datetime.timedelta(hours=3, minutes=30)]
-    ).dt.replace_time_zone("Asia/Tokyo")
+    zoned = pl.Series("x", [NOON, NOON + datetime.timedelta(hours=3, minutes=30)]).dt.replace_time_zone(
+        "Asia/Tokyo"
+    )
     fitted = ColumnEncoder().fit(pl.DataFrame([zoned]))
     assert fitted.feature_names == ["x hour"]
     (number,) = fitted.kept[0].numbers
@@ -250,9 +250,7 @@ def test_columns_go_by_name():
 def test_notes_tell_what_is_new():
     fitted = ColumnEncoder().fit(
         pl.DataFrame({"n": [1, 2], "c": ["x", "x"], "d": [NOON, NOON], "k": [True, False]}).vstack(
-            pl.DataFrame(
-                {"n": [3, 4], "c": ["y", "y"], "d": [NOON.replace(day=1)] * 2, "k": [True] * 2}
-            )
+            pl.DataFrame({"n": [3, 4], "c": ["y", "y"], "d": [NOON.replace(day=1)] * 2, "k": [True] * 2})
         )
     )
     new = pl.DataFrame({"n": [None], "c": ["z"], "d": [None], "k": ["NA"]})

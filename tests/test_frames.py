@@ -237,9 +237,7 @@ def test_refuses_what_is_no_table(tmp_path, raw, words):
 def test_refuses_cells_that_leave_doubt(tmp_path, cells, words):
     message = refusal(tmp_path, column(cells))
     assert all(word in message for word in ("column 'a'", *words)), message
-    assert (
-        read(tmp_path, column(cells), text=["a"])["a"] == cells
-    )  # the remedy that the message names
+    assert read(tmp_path, column(cells), text=["a"])["a"] == cells  # the remedy that the message names
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from model_files import ARRAYS, METADATA, examples, same_arrays, texts, values
 
 from chainrule import store
-from chainrule.errors import OptionError
+from chainrule.errors import FileError, OptionError
 
 DTYPES = ("float32", "float64", "int32", "int64", "uint8", "bool")
 
@@ -35,9 +35,7 @@ def model(path: Path) -> Path:
 
 # ---------------------------------------------------------------- round trip
 
-dtypes = (
-    st.sampled_from(DTYPES).map(np.dtype).flatmap(lambda d: st.sampled_from((d, d.newbyteorder())))
-)
+dtypes = st.sampled_from(DTYPES).map(np.dtype).flatmap(lambda d: st.sampled_from((d, d.newbyteorder())))
 arrays = st.dictionaries(
     texts,
     hnp.arrays(dtypes, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3)),
@@ -95,9 +93,7 @@ def test_equal_contents_give_equal_bytes(path, model):
     backwards = {key: METADATA[key] for key in reversed(METADATA)}
     arrays = {name: np.asfortranarray(ARRAYS[name])[...] for name in reversed(ARRAYS)}
     arrays["b0"] = np.ones((3, 2), ">f4")[:, 1]
-    store.write(
-        path.with_name("other"), "MLPClassifier", {**backwards, "classes": ("no", "yes")}, arrays
-    )
+    store.write(path.with_name("other"), "MLPClassifier", {**backwards, "classes": ("no", "yes")}, arrays)
     assert path.with_name("other").read_bytes() == model.read_bytes()
 
 
@@ -114,6 +110,30 @@ def test_bytes_stay_as_they_are(path):
         + b',"version":"1"},"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}'
     )
     assert path.read_bytes() == hostile.framed(hostile.padded(header), b"\1\2")
+
+
+def test_only_the_digest_is_filled_in(path):
+    zeros = {"0" * 64: "0" * 200}
+    store.write(path, "K", zeros, {"0" * 64: np.full(100, ord("0"), np.uint8)})
+    assert store.read(path).metadata == zeros
+
+
+@pytest.mark.parametrize("shape", [(1,) * 64, (0,) * 64, (0, 2**59), (2**59, 0)])
+def test_extreme_shapes(path, shape):
+    store.write(path, "K", {}, {"w": np.zeros(shape)})
+    assert store.read(path).arrays["w"].shape == shape
+
+
+def test_a_header_may_be_as_long_as_its_bound(monkeypatch, model):
+    length = int.from_bytes(model.read_bytes()[:8], "little")
+    monkeypatch.setattr(store, "MAX_HEADER", length)
+    store.write(model, "MLPClassifier", METADATA, ARRAYS)
+    assert same_arrays(store.read(model).arrays, ARRAYS)
+    monkeypatch.setattr(store, "MAX_HEADER", length - 1)
+    with pytest.raises(OptionError, match=f"header takes {length} bytes, more than {length - 1}"):
+        store.write(model, "MLPClassifier", METADATA, ARRAYS)
+    with pytest.raises(FileError, match=f"take {length} bytes, more than {length - 1}"):
+        store.read(model)
 
 
 def test_later_changes_leave_the_file_alone(path):
@@ -184,3 +204,13 @@ def test_metadata_within_themselves_are_refused(path):
     endless.append(endless)
     with pytest.raises(OptionError, match="nested more than 32 deep"):
         store.write(path, "K", {"a": endless}, {})
+
+
+@pytest.mark.parametrize("value", [1, "x", float("nan")])
+def test_metadata_may_be_nested_as_deep_as_is_said(path, value):
+    for _ in range(31):
+        value = [value]
+    store.write(path, "K", {"a": value}, {})
+    assert repr(store.read(path).metadata) == repr({"a": value})
+    with pytest.raises(OptionError, match="nested more than 32 deep"):
+        store.write(path, "K", {"a": [value]}, {})

@@ -99,9 +99,7 @@ def test_whatever_fails_the_old_file_stays(path, save, is_first, error):
         with pytest.raises(type(error)) as caught:
             save(Disk(k, error))
         assert caught.value is error
-        assert {
-            name: path.with_name(name).read_bytes() for name in os.listdir(path.parent)
-        } == before
+        assert {name: path.with_name(name).read_bytes() for name in os.listdir(path.parent)} == before
     save(Disk(count + 2, error))
     assert store.read(path).kind == "New"
 

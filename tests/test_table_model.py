@@ -184,9 +184,7 @@ def test_scores_of_numbers_agree_with_another_source(rng):
     found = scores.regression(y, predicted, 3.0)
     assert found["R²"] == pytest.approx(r2_score(y, predicted))
     assert found["mean absolute error"] == pytest.approx(3 * np.abs(y - predicted).mean())
-    assert found["root mean squared error"] == pytest.approx(
-        3 * np.sqrt(((y - predicted) ** 2).mean())
-    )
+    assert found["root mean squared error"] == pytest.approx(3 * np.sqrt(((y - predicted) ** 2).mean()))
     assert "R²" not in scores.regression(np.ones(3), np.zeros(3))
 
 
@@ -235,7 +233,8 @@ def test_the_report_says_what_was_done():
     assert done["same"] == "dropped: every value is the same"
     assert report["network"]["widths"] == [4, 4, 3]
     assert report["network"]["parameters"] == 4 * 4 + 4 + 4 * 3 + 3
-    assert report["epochs"] == {"done": 3, "planned": 3, "stopped": "epochs"}
+    assert report["training"]["epochs"] == report["training"]["most_epochs"] == 3
+    assert report["training"]["stopped"] == "epochs"
     assert [(epoch.number, epoch.epochs) for epoch in epochs] == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -254,7 +253,8 @@ def test_training_can_be_interrupted():
     model = small(max_iter=9)
     with pytest.warns(UserWarning, match="interrupted"):
         model.fit(flowers(), "kind", callbacks=[interrupt])
-    assert model.report_["epochs"] == {"done": 2, "planned": 9, "stopped": "interrupted"}
+    done = model.report_["training"]
+    assert (done["epochs"], done["most_epochs"], done["stopped"]) == (2, 9, "interrupted")
     assert model.report_["scores"] is not None
 
 
@@ -314,9 +314,7 @@ def test_a_huge_target():
 
 
 def test_a_class_with_one_member():
-    frame = flowers().with_columns(
-        kind=pl.when(pl.arange(60) == 7).then(pl.lit("fir")).otherwise("kind")
-    )
+    frame = flowers().with_columns(kind=pl.when(pl.arange(60) == 7).then(pl.lit("fir")).otherwise("kind"))
     model = small().fit(frame, "kind")
     assert "fir" in model.classes_ and 7 in model.parts_.training
 
@@ -383,6 +381,24 @@ def test_wrong_tables_at_prediction():
     assert not hasattr(model, "classes_")
 
 
+def test_a_model_that_is_not_fitted(tmp_path):
+    model = small()
+    for use in (model.predict, model.predict_proba, model.check_gradients):
+        with pytest.raises(OptionError, match="not fitted yet"):
+            use(flowers())
+    with pytest.raises(OptionError, match="not fitted yet"):
+        model.save(tmp_path / "model")
+    assert not hasattr(model, "classes_")
+
+
+def test_few_positives():
+    frame = pl.DataFrame({"x": np.arange(2000.0), "y": [i % 500 == 0 for i in range(2000)]})
+    model = small().fit(frame, "y")
+    held = frame["y"].to_numpy()[model.parts_.held_out]
+    assert held.sum() == 1  # its share of four
+    assert model.report_["scores"]["balanced accuracy"]["baseline"] == 0.5
+
+
 # ------------------------------------------------------------------ files
 
 
@@ -427,11 +443,7 @@ def test_contents_that_make_no_sense_are_refused(contents, part, instead):
         {"encoder": {"columns": [{**NUMBER, "centre": 0.0, "scale": 0.0}]}},
         {"encoder": {"columns": [{**NUMBER, "centre": math.nan, "scale": 1.0}]}},
         {"encoder": {"columns": [{**NUMBER, "centre": "0", "scale": 1.0}]}},
-        {
-            "encoder": {
-                "columns": [{"kind": "category", "name": "x", "levels": [1], "missing": True}]
-            }
-        },
+        {"encoder": {"columns": [{"kind": "category", "name": "x", "levels": [1], "missing": True}]}},
         {"encoder": {"columns": [{"kind": "date", "name": "x", "parts": ["eon"], "numbers": []}]}},
         {"encoder": {"columns": [{"kind": "number", "name": "x", "centre": 0.0, "spin": 2}]}},
     ],

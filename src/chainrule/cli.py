@@ -6,17 +6,25 @@ failed, 2 wrong usage, 130 interrupted. Nothing heavy is imported before a comma
 
 from __future__ import annotations
 
-import json
 import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from chainrule.cli_parts import INTERRUPTED, SEED, Shell, examples, reading, row_of, widths
+from chainrule.cli_parts import (
+    INTERRUPTED,
+    SEED,
+    Shell,
+    examples,
+    load_table_model,
+    print_json,
+    reading,
+    row_of,
+    training,
+    widths,
+)
 
 DATA = click.Path(path_type=Path)
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -66,9 +74,7 @@ chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' -
     metavar="NAME",
     help="Of the hidden layers; repeat it to give one for each.  [default: relu]",
 )
-@click.option(
-    "--solver", callback=row_of("optimiser"), metavar="NAME", help="Optimiser.  [default: adam]"
-)
+@click.option("--solver", callback=row_of("optimiser"), metavar="NAME", help="Optimiser.  [default: adam]")
 @click.option(
     "--epochs",
     "max_iter",
@@ -156,14 +162,14 @@ def train(
     if activation:
         options["activation"] = activation[0] if len(activation) == 1 else list(activation)
     model = TableModel(**{name: value for name, value in options.items() if value is not None})
-    with _training(quiet) as callbacks:
+    with training(quiet) as callbacks:
         model.fit(frame, target, task=task, drop=drop, callbacks=callbacks)
-    interrupted = model.report_["epochs"]["stopped"] == "interrupted"
-    if interrupted and not model.report_["epochs"]["done"]:
+    interrupted = model.report_["training"]["stopped"] == "interrupted"
+    if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save
     model.save(output)
     if as_json:
-        _print_json({**model.report_, "model": str(output)})
+        print_json({**model.report_, "model": str(output)})
     else:
         cli_text.show_training(model.report_, str(output))
     ctx.exit(INTERRUPTED if interrupted else 0)
@@ -178,9 +184,7 @@ chainrule predict iris.model new.csv --proba --keep id --output predicted.csv
 )
 @click.argument("model", type=DATA)
 @click.argument("data", type=DATA)
-@click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write."
-)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
 @click.option("--proba", is_flag=True, help="Add the probability of each class.")
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of DATA; repeatable.")
 @reading
@@ -201,10 +205,10 @@ def predict(
     from chainrule.frames import write_table
     from chainrule.predictions import predictions
 
-    loaded = _load_table_model(model)
+    loaded = load_table_model(model)
     frame = read(data, *keep, *loaded.encoder_.text_columns)
     predicted = predictions(loaded, frame, probabilities=proba, keep=keep)
-    cli_text.note(loaded.notes(frame.drop(keep)))
+    cli_text.note(loaded.notes(frame, expected=keep))
     write_table(predicted, output or sys.stdout.buffer)
 
 
@@ -242,11 +246,11 @@ def check(
     """
     from dataclasses import asdict
 
-    loaded = _load_table_model(model)
+    loaded = load_table_model(model)
     frame = read(data, *loaded.encoder_.text_columns)
     report = loaded.check_gradients(frame, rows)
     if as_json:
-        _print_json({**asdict(report), "passed": report.passed})
+        print_json({**asdict(report), "passed": report.passed})
     else:
         click.echo(str(report))
     ctx.exit(0 if report.passed else 1)
@@ -263,39 +267,6 @@ def demo(seed: int, quiet: bool) -> None:
     from chainrule import cli_text
     from chainrule.demo import demonstrate
 
-    with _training(quiet) as callbacks:
+    with training(quiet) as callbacks:
         shown = demonstrate(seed, callbacks)
     cli_text.show_demonstration(shown)
-
-
-# ------------------------------------------------------------------ steps
-
-
-def _load_table_model(path: Path) -> Any:
-    from chainrule.models import load
-    from chainrule.table_model import TableModel
-
-    model = load(path)
-    if not isinstance(model, TableModel):
-        kind = type(model).__name__
-        raise click.UsageError(
-            f"{path} holds an {kind}, which knows no columns. Use `chainrule train`."
-        )
-    return model
-
-
-@contextmanager
-def _training(quiet: bool) -> Iterator[list[Callable[[Any], None]]]:
-    """The callbacks of a progress bar; what training warns of is shown as notes."""
-    from chainrule import cli_text
-    from chainrule.progress import training_bar
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with training_bar(quiet) as callbacks:
-            yield callbacks
-    cli_text.note(str(warning.message) for warning in caught)
-
-
-def _print_json(facts: Any) -> None:
-    click.echo(json.dumps(facts, ensure_ascii=False, default=str))

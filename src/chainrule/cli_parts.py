@@ -1,9 +1,12 @@
-"""What the commands have in common: how they fail, and kinds of options."""
+"""What the commands have in common: how they fail, kinds of options, and steps."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,9 +74,7 @@ def reading(command: Command) -> Command:
     """Add options of how a file is read; the command gets a function `read` that obeys them."""
 
     @functools.wraps(command)
-    def reads(
-        separator: str | None, decimal_comma: bool, text: tuple[str, ...], **rest: Any
-    ) -> None:
+    def reads(separator: str | None, decimal_comma: bool, text: tuple[str, ...], **rest: Any) -> None:
         def read(path: Path, *more_text: str) -> Any:
             from chainrule.frames import read_table
 
@@ -84,9 +85,7 @@ def reading(command: Command) -> Command:
 
     found = "Character between the cells; if not given, it is found."
     for option in (
-        click.option(
-            "--text", multiple=True, metavar="COLUMN", help="Read a column as text; repeatable."
-        ),
+        click.option("--text", multiple=True, metavar="COLUMN", help="Read a column as text; repeatable."),
         click.option("--decimal-comma", is_flag=True, help="Numbers are written 1,5."),
         click.option("--separator", metavar="CHAR", help=found),
     ):
@@ -97,3 +96,34 @@ def reading(command: Command) -> Command:
 def examples(text: str) -> Any:
     """The end of a command's help."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
+
+
+def load_table_model(path: Path) -> Any:
+    """Load a model that knows the columns of its table."""
+    from chainrule.models import load
+    from chainrule.table_model import TableModel
+
+    model = load(path)
+    if not isinstance(model, TableModel):
+        raise WrongUsage(
+            f"{path} holds an {type(model).__name__}, which knows no columns: use chainrule train."
+        )
+    return model
+
+
+@contextmanager
+def training(quiet: bool) -> Iterator[list[Callable[[Any], None]]]:
+    """The callbacks of a progress bar; what training warns of is shown as notes."""
+    from chainrule.cli_text import note
+    from chainrule.progress import training_bar
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with training_bar(quiet) as callbacks:
+            yield callbacks
+    note(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def print_json(facts: Any) -> None:
+    """Print one JSON object on standard output."""
+    click.echo(json.dumps(facts, ensure_ascii=False))

@@ -64,10 +64,7 @@ def show_demonstration(shown: Demonstration) -> None:
         out.print(Text(title, style="bold"))
         out.print("\n".join(lines) + "\n", soft_wrap=True)
     out.print(f"The output is the probability of {str(shown.model.classes_[-1])!r}.")
-    out.print(
-        f"Predicted: {shown.predicted}, with probability {shown.probability:.4f}. "
-        f"True: {shown.truth}."
-    )
+    out.print(f"Predicted: {shown.predicted}, with probability {shown.probability:.4f}. True: {shown.truth}.")
 
 
 def _columns(columns: Sequence[Mapping[str, Any]]) -> Table:
@@ -83,16 +80,18 @@ def _columns(columns: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _facts(report: Mapping[str, Any], path: str | None = None) -> Table:
-    rows, network, epochs = report["rows"], report["network"], report["epochs"]
+    network, training = report["network"], report["training"]
     classes = f" of {len(report['classes'])} classes" if report["classes"] else ""
     layers = " → ".join(map(str, network["widths"]))
-    done = f"{epochs['done']} of at most {epochs['planned']} epochs"
-    why = STOPPED.get(epochs["stopped"], "")
+    activation = network["activation"]
+    functions = activation if isinstance(activation, str) else ", ".join(activation)
+    done = f"{training['epochs']} of at most {training['most_epochs']} epochs"
+    why = STOPPED.get(training["stopped"], "")
     facts = {
         "Target": f"{report['target']} ({report['task']}{classes})",
-        "Rows": ", ".join(f"{count} {what}" for what, count in rows.items() if count),
-        "Network": f"{layers}, {network['activation']}, {network['parameters']:,} parameters",
-        "Training": f"{network['solver']}, {done}{why}, {report['seconds']:.2f} s",
+        "Rows": ", ".join(f"{count} {what}" for what, count in report["rows"].items() if count),
+        "Network": f"{layers}, {functions}, {network['parameters']:,} parameters",
+        "Training": f"{training['solver']}, {done}{why}, {report['seconds']:.2f} s",
         "Model": path,
     }
     table = Table.grid(padding=(0, 2))

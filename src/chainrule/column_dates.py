@@ -14,9 +14,7 @@ from chainrule.column_values import Moments, Numbers, Series, as_moments
 PARTS: dict[str, Callable[[Moments], Any]] = {
     "year": lambda t: t.astype("datetime64[Y]").astype(np.int64) + 1970.0,
     "month": lambda t: t.astype("datetime64[M]").astype(np.int64) % 12 + 1.0,
-    "day": lambda t: (
-        (t.astype("datetime64[D]") - t.astype("datetime64[M]")) / np.timedelta64(1, "D") + 1
-    ),
+    "day": lambda t: (t.astype("datetime64[D]") - t.astype("datetime64[M]")) / np.timedelta64(1, "D") + 1,
     "weekday": lambda t: (t.astype("datetime64[D]").astype(np.int64) + 3) % 7 + 1.0,
     "hour": lambda t: (t - t.astype("datetime64[D]")) / np.timedelta64(1, "h"),
 }

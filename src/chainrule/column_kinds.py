@@ -129,12 +129,8 @@ class Number:
         """The columns that it becomes."""
         gone = np.isnan(values)
         filled = np.where(gone, self.fill, values)
-        scaled = (filled / 2 - self.centre / 2) / (
-            self.scale / 2
-        )  # halves: no difference overflows
-        return np.column_stack(
-            (scaled[:, None][:, : self.varies], gone[:, None][:, : self.missing])
-        )
+        scaled = (filled / 2 - self.centre / 2) / (self.scale / 2)  # halves: no difference overflows
+        return np.column_stack((scaled[:, None][:, : self.varies], gone[:, None][:, : self.missing]))
 
     @property
     def done(self) -> str:
@@ -192,9 +188,7 @@ class Category:
         common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_LEVELS]
         levels = tuple(sorted(level for level, count in common if count >= least))
         if not levels and not missing:
-            return Dropped(
-                name, cls.kind, f"none of its {len(counts)} texts is in {least} rows or more"
-            )
+            return Dropped(name, cls.kind, f"none of its {len(counts)} texts is in {least} rows or more")
         return cls(name, levels, missing, len(counts) - len(levels))
 
     def values(self, series: Series) -> Texts:
@@ -231,9 +225,7 @@ class Category:
         if new and not self.rare:
             shown = ", ".join(repr(level) for level, _ in new.most_common(3))
             more = ", …" if len(new) > 3 else ""
-            notes.append(
-                f"Column {self.name!r} has texts that were not there in training: {shown}{more}."
-            )
+            notes.append(f"Column {self.name!r} has texts that were not there in training: {shown}{more}.")
         return notes
 
 

@@ -43,8 +43,7 @@ def as_frame(data: Any) -> Frame:
     except TypeError:
         kind = type(data).__name__
         raise DataError(
-            f"A data frame (pandas, polars, ...) is needed, not {kind}: the columns go by their "
-            "names."
+            f"A data frame (pandas, polars, ...) is needed, not {kind}: the columns go by their names."
         ) from None
     except nw.exceptions.DuplicateError:
         raise DataError("Two columns of the data frame have the same name. Rename one.") from None
@@ -101,9 +100,7 @@ def _kind_of_objects(series: Series) -> str:
     for row, value in enumerate(_present(series)):
         if value is None:
             continue
-        kind = next(
-            (kind for kind, types in PYTHON_KINDS.items() if isinstance(value, types)), None
-        )
+        kind = next((kind for kind, types in PYTHON_KINDS.items() if isinstance(value, types)), None)
         if kind is None or (found is not None and kind != found):
             raise misfit(
                 series.name,
@@ -135,9 +132,7 @@ def as_numbers(series: Series) -> Numbers:
         values = np.array(_each(series, _number, "a number"), dtype=np.float64)
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
-        raise misfit(
-            series.name, int(infinite[0]), "the value is infinite. Correct it or leave it empty"
-        )
+        raise misfit(series.name, int(infinite[0]), "the value is infinite. Correct it or leave it empty")
     return values
 
 
@@ -166,9 +161,7 @@ def as_moments(series: Series) -> Moments:
     return np.array(_each(series, _moment, "a date", np.datetime64("NaT")), dtype="datetime64[us]")
 
 
-def _each(
-    series: Series, convert: Callable[[Any], Any], what: str, missing: Any = np.nan
-) -> Sequence[Any]:
+def _each(series: Series, convert: Callable[[Any], Any], what: str, missing: Any = np.nan) -> Sequence[Any]:
     """Convert each value; the words for a missing value count, too."""
     converted = []
     for row, value in enumerate(_present(series)):

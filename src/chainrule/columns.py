@@ -97,9 +97,7 @@ class ColumnEncoder:
         self.columns = tuple(_learn(s, kind_of(s), chosen) for s in series)
         if not self.kept:
             reasons = "; ".join(f"{column.name!r}: {column.done}" for column in self.columns)
-            raise DataError(
-                f"The table has no column to learn from{f' ({reasons})' if reasons else ''}."
-            )
+            raise DataError(f"The table has no column to learn from{f' ({reasons})' if reasons else ''}.")
         return self
 
     def transform(self, data: Any) -> Numbers:
@@ -205,9 +203,7 @@ def _to_dict(column: Column) -> dict[str, Any]:
 
 
 def _from_dict(facts: dict[str, Any]) -> Column:
-    values = {
-        key: tuple(v) if isinstance(v, list) else v for key, v in facts.items() if key != "kind"
-    }
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items() if key != "kind"}
     if facts["kind"] == "date":
         values["numbers"] = tuple(Number(**number) for number in facts["numbers"])
     return KINDS[facts["kind"]](**values)

@@ -1,20 +1,19 @@
 """The compiled run: a whole stretch of training steps in one call, without the interpreter.
 
-The loops below read like the mathematics: forward through the layers, the loss, backward through the
-layers, the penalties, the update. They know no layer kind, activation, loss or optimiser: each is a
-kernel, compiled once from its row and called by its address. All arrays of a step live in one
-workspace, laid out by `Plan`; nothing is allocated in a loop.
+This module turns an objective into what the loops of `chainrule.loops` need: addresses of kernels, sizes,
+and places in one workspace.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import types
 
+from chainrule import loops as templates
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
@@ -26,369 +25,38 @@ from chainrule.kernels import (
     bind,
     caller,
     compile_function,
-    fixed,
     rebind,
     register_jitable,
     specialise,
     template_name,
 )
+from chainrule.loops import (
+    A_AT,
+    ACTIVATE,
+    BACKWARD,
+    C0,
+    C1,
+    D_AT,
+    DEACTIVATE,
+    FORWARD,
+    HELPERS,
+    INPUTS,
+    LOOPS,
+    P0,
+    P1,
+    UNITS,
+    UPDATES,
+    X_AT,
+    Z_AT,
+    Method,
+    Plan,
+    Rows,
+    row_statistics,
+)
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective, Stretch, decay_free
 
-# Columns of Plan.layers: addresses, sizes, and places in the parameters, constants and workspace.
-FORWARD, BACKWARD, ACTIVATE, DEACTIVATE, INPUTS, UNITS, P0, P1, C0, C1, X_AT, Z_AT, A_AT, D_AT = range(14)
 CHUNK = 2048  # rows of a full-batch pass that are in the workspace at once
-
-# ------------------------------------------------------------------ kernel templates
-# Names that a template leaves open (f, slope, value, N, ...) are bound by `kernels.bind`.
-
-
-def layer_forward(X, p, Z):
-    f(X, p, Z)
-
-
-def layer_backward(dZ, X, p, dX, dp):
-    f(dZ, X, p, dX, dp)
-
-
-def layer_jacobian(dZ, X, J):
-    f(dZ, X, J)
-
-
-def activate_entries(Z, c, A):
-    z, a, constants = Z.reshape(-1), A.reshape(-1), fixed(c, N)
-    for i in range(z.size):
-        a[i] = f(z[i], *constants)
-
-
-def deactivate_entries(Z, A, c, dA):
-    z, a, d, constants = Z.reshape(-1), A.reshape(-1), dA.reshape(-1), fixed(c, N)
-    for i in range(z.size):
-        d[i] *= slope(z[i], a[i], *constants)
-
-
-def row_statistics(Z, i):
-    """Of row i of logits: the largest, and the sum of exp(z - largest) over the others."""
-    top = 0
-    for k in range(1, Z.shape[1]):
-        if Z[i, k] > Z[i, top]:
-            top = k
-    m, r = Z[i, top], Z[i, top] * 0
-    for k in range(Z.shape[1]):
-        if k != top:
-            r += np.exp(Z[i, k] - m)
-    return m, r
-
-
-def activate_coupled(Z, c, A):
-    for i in range(Z.shape[0]):
-        m, r = statistics(Z, i)
-        for k in range(Z.shape[1]):
-            A[i, k] = f(Z[i, k], m, r)
-
-
-def deactivate_coupled(Z, A, c, dA):
-    for i in range(Z.shape[0]):
-        s = A[i, 0] * dA[i, 0]
-        for k in range(1, Z.shape[1]):
-            s += A[i, k] * dA[i, k]
-        for k in range(Z.shape[1]):
-            dA[i, k] = pullback(A[i, k], dA[i, k], s)
-
-
-def loss_entries(Z, Y, w, scale, c, dZ):
-    constants, total = fixed(c, N), 0.0
-    for i in range(Z.shape[0]):
-        g = w[i] * scale
-        for k in range(Z.shape[1]):
-            dZ[i, k] = slope(Z[i, k], Y[i, k], *constants) * g
-            total += value(Z[i, k], Y[i, k], *constants) * w[i]
-    return total
-
-
-def loss_coupled(Z, Y, w, scale, c, dZ):
-    total = 0.0
-    for i in range(Z.shape[0]):
-        g = w[i] * scale
-        m, r = statistics(Z, i)
-        for k in range(Z.shape[1]):
-            dZ[i, k] = slope(Z[i, k], Y[i, k], m, r) * g
-            total += value(Z[i, k], Y[i, k], m, r) * w[i]
-    return total
-
-
-def penalty(w, strength, g):
-    total = 0.0
-    for i in range(w.size):
-        g[i] += strength * slope(w[i])
-        total += value(w[i])
-    return total * strength
-
-
-def update_0(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c = fixed(scalar, M)
-    for i in range(start, stop):
-        w[i] = step(w[i], g[i], *c)
-
-
-def update_1(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c, v = fixed(scalar, M), S[0]
-    for i in range(start, stop):
-        w[i], v[i] = step(w[i], g[i], v[i], *c)
-
-
-def update_2(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c, m, v = fixed(scalar, M), S[0], S[1]
-    for i in range(start, stop):
-        w[i], m[i], v[i] = step(w[i], g[i], m[i], v[i], *c)
-
-
-UPDATES = (update_0, update_1, update_2)
-
-# ------------------------------------------------------------------ loops
-
-
-class Plan(NamedTuple):
-    """What the loops need to know of a network and its objective, in arrays."""
-
-    layers: Any  # int64 (depth, 14): see the column names above
-    constants: Any  # parameters of the activations, one after the other
-    dropout: Any  # float64 (depth,)
-    loss: Any  # int64 (2,): addresses of the loss and of its link
-    loss_constants: Any
-    penalties: Any  # int64: address of each penalty
-    strengths: Any  # float64: strength of each penalty
-    segments: Any  # int64 (pieces, 3): start, stop, free of decay
-    places: Any  # int64 (4,): where Y and the two derivative buffers are; columns in all
-    per_batch: Any  # int64 (1,)
-
-
-class Rows(NamedTuple):
-    """The data: a dense X, or a CSR one (values, columns, starts) with an empty X."""
-
-    X: Any
-    values: Any
-    columns: Any
-    starts: Any
-    Y: Any
-    weights: Any
-
-
-class Method(NamedTuple):
-    """An optimiser: its address, its parameters (second row: without weight decay), a scratch."""
-
-    address: Any
-    parameters: Any
-    scratch: Any
-
-
-def view(work, column, n, width):
-    """The n rows of `width` values at a column of the workspace, as a matrix."""
-    return work[column * n : column * n + n * width].reshape((n, width))
-
-
-def gather(data, order, begin, n, X, Y, w):
-    """Copy the rows order[begin : begin + n] into the workspace; returns their total weight."""
-    total = 0.0
-    for i in range(n):
-        row = order[begin + i]
-        if data.starts.size == 0:
-            for j in range(X.shape[1]):
-                X[i, j] = data.X[row, j]
-        else:
-            X[i, :] = 0
-            for at in range(data.starts[row], data.starts[row + 1]):
-                X[i, data.columns[at]] += data.values[at]
-        for k in range(Y.shape[1]):
-            Y[i, k] = data.Y[row, k]
-        if data.weights.size > 0:
-            w[i] = data.weights[row]
-        else:
-            w[i] = 1
-        total += w[i]
-    return total
-
-
-def drop(values, out, key, rate):
-    """out = values, each dropped or scaled up by its coin."""
-    up = out.dtype.type(1 / (1 - rate))
-    v, o = values.reshape(-1), out.reshape(-1)
-    for i in range(v.size):
-        if coin(key, np.uint64(i), rate):
-            o[i] = v[i] * up
-        else:
-            o[i] = 0
-
-
-def forward_pass(plan, theta, work, n, seed, t, training):
-    """Forward through the layers."""
-    for l in range(plan.layers.shape[0]):
-        at = plan.layers[l]
-        X = view(work, at[X_AT], n, at[INPUTS])
-        Z = view(work, at[Z_AT], n, at[UNITS])
-        call_forward(at[FORWARD], (X, theta[at[P0] : at[P1]], Z))
-        A = view(work, at[A_AT], n, at[UNITS])
-        if at[ACTIVATE] >= 0:
-            call_activate(at[ACTIVATE], (Z, plan.constants[at[C0] : at[C1]], A))
-        if at[D_AT] != at[A_AT]:
-            D = view(work, at[D_AT], n, at[UNITS])
-            if training:
-                drop(A, D, layer_key(seed, np.uint64(t), np.uint64(l)), plan.dropout[l])
-            else:
-                D[:] = A
-
-
-def backward_pass(plan, theta, work, n, gradient, seed, t, training):
-    """Backward through the layers; the derivative of the loss lies in the first of two buffers."""
-    here, there = plan.places[1], plan.places[2]
-    for l in range(plan.layers.shape[0] - 1, -1, -1):
-        at = plan.layers[l]
-        dA = view(work, here, n, at[UNITS])
-        if training and at[D_AT] != at[A_AT]:
-            drop(dA, dA, layer_key(seed, np.uint64(t), np.uint64(l)), plan.dropout[l])
-        if at[DEACTIVATE] >= 0:
-            Z, A = view(work, at[Z_AT], n, at[UNITS]), view(work, at[A_AT], n, at[UNITS])
-            call_deactivate(at[DEACTIVATE], (Z, A, plan.constants[at[C0] : at[C1]], dA))
-        X = view(work, at[X_AT], n, at[INPUTS])
-        dX = view(work, there, n if l > 0 else 0, at[INPUTS])
-        p, dp = theta[at[P0] : at[P1]], gradient[at[P0] : at[P1]]
-        call_backward(at[BACKWARD], (dA, X, p, dX, dp))
-        here, there = there, here
-
-
-def loss_pass(plan, work, n, w, scale):
-    """The loss of the rows in the workspace (not yet divided), and its derivative."""
-    last = plan.layers[plan.layers.shape[0] - 1]
-    Z = view(work, last[D_AT], n, last[UNITS])
-    Y = view(work, plan.places[0], n, last[UNITS])
-    dZ = view(work, plan.places[1], n, last[UNITS])
-    return call_loss(plan.loss[0], (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ))
-
-
-def penalty_pass(plan, theta, gradient, scale):
-    """The penalties' value; their derivative is added to the gradient."""
-    total = 0.0
-    for q in range(plan.penalties.size):
-        strength = plan.strengths[q] * scale
-        if strength == 0:
-            continue
-        for s in range(plan.segments.shape[0]):
-            start, stop, free = plan.segments[s]
-            if free == 0:
-                w, g = theta[start:stop], gradient[start:stop]
-                total += call_penalty(plan.penalties[q], (w, w.dtype.type(strength), g))
-    return total
-
-
-def penalty_scale(plan, total):
-    """Factor on the penalties for rows of that total weight."""
-    if plan.per_batch[0] == 0:
-        return 1.0
-    return 1 / total if total > 0 else 0.0
-
-
-def load(plan, data, order, begin, n, work, w):
-    """Bring rows into the workspace; returns their total weight."""
-    first, last = plan.layers[0], plan.layers[plan.layers.shape[0] - 1]
-    X = view(work, first[X_AT], n, first[INPUTS])
-    return gather(data, order, begin, n, X, view(work, plan.places[0], n, last[UNITS]), w)
-
-
-def run_steps(plan, data, method, theta, slots, gradient, work, w, order, span, rates, losses, seed):
-    """Training steps span[0] to span[1] of an epoch; span[2] is the batch size, span[3] the steps before."""
-    for number in range(span[0], span[1]):
-        begin, t = number * span[2], span[3] + number - span[0] + 1
-        n = min(span[2], order.size - begin)
-        total = load(plan, data, order, begin, n, work, w)
-        scale = 1 / total if total > 0 else 0.0
-        forward_pass(plan, theta, work, n, seed[0], t, True)
-        value = loss_pass(plan, work, n, w[:n], scale) * scale
-        backward_pass(plan, theta, work, n, gradient, seed[0], t, True)
-        value += penalty_pass(plan, theta, gradient, penalty_scale(plan, total))
-        losses[number - span[0]] = value
-        if not np.isfinite(value):
-            return number - span[0]
-        for s in range(plan.segments.shape[0]):
-            start, stop, free = plan.segments[s]
-            rate, h = rates[number - span[0]], method.parameters[free]
-            arguments = (theta, gradient, slots, start, stop, rate, t, h, method.scratch)
-            call_update(method.address[0], arguments)
-    return span[1] - span[0]
-
-
-def run_gradient(plan, data, theta, gradient, part, work, w, order, chunk, want):
-    """Loss of all rows with penalties and, if wanted, its gradient; a chunk of rows at a time."""
-    gradient[:] = 0
-    value, total = 0.0, 0.0
-    if data.weights.size > 0:
-        for i in range(order.size):
-            total += data.weights[order[i]]
-    else:
-        total = float(order.size)
-    scale = 1 / total if total > 0 else 0.0
-    for begin in range(0, order.size, chunk):
-        n = min(chunk, order.size - begin)
-        load(plan, data, order, begin, n, work, w)
-        forward_pass(plan, theta, work, n, np.uint64(0), 0, False)
-        value += loss_pass(plan, work, n, w[:n], scale)
-        if want:
-            backward_pass(plan, theta, work, n, part, np.uint64(0), 0, False)
-            for i in range(gradient.size):
-                gradient[i] += part[i]
-    return value * scale + penalty_pass(plan, theta, gradient, penalty_scale(plan, total))
-
-
-def run_forward(plan, data, theta, work, w, order, chunk, layer, link, out):
-    """Values of a layer for all rows, through the loss's output link if asked for."""
-    at = plan.layers[layer]
-    for begin in range(0, order.size, chunk):
-        n = min(chunk, order.size - begin)
-        load(plan, data, order, begin, n, work, w)
-        forward_pass(plan, theta, work, n, np.uint64(0), 0, False)
-        A, O = view(work, at[D_AT], n, at[UNITS]), out[begin : begin + n]
-        if link:
-            call_activate(plan.loss[1], (A, plan.loss_constants[:0], O))
-        else:
-            O[:] = A
-
-
-def run_jacobian(plan, addresses, data, theta, work, w, order, J, part):
-    """J[i, k] = derivatives of output k of row i; all rows fit into the workspace."""
-    n, outputs, depth = order.size, J.shape[1], plan.layers.shape[0]
-    load(plan, data, order, 0, n, work, w)
-    forward_pass(plan, theta, work, n, np.uint64(0), 0, False)
-    for k in range(outputs):
-        here, there = plan.places[1], plan.places[2]
-        seed = view(work, here, n, outputs)
-        seed[:] = 0
-        seed[:, k] = 1
-        for l in range(depth - 1, -1, -1):
-            at = plan.layers[l]
-            dA = view(work, here, n, at[UNITS])
-            if at[DEACTIVATE] >= 0:
-                Z, A = view(work, at[Z_AT], n, at[UNITS]), view(work, at[A_AT], n, at[UNITS])
-                call_deactivate(at[DEACTIVATE], (Z, A, plan.constants[at[C0] : at[C1]], dA))
-            X = view(work, at[X_AT], n, at[INPUTS])
-            rows = np.empty((n, at[P1] - at[P0]), J.dtype)
-            call_jacobian(addresses[l], (dA, X, rows))
-            J[:, k, at[P0] : at[P1]] = rows
-            if l > 0:
-                dX = view(work, there, n, at[INPUTS])
-                call_backward(at[BACKWARD], (dA, X, theta[at[P0] : at[P1]], dX, part[at[P0] : at[P1]]))
-            here, there = there, here
-
-
-HELPERS = (
-    (view, gather, drop, forward_pass, backward_pass)
-    + (loss_pass, penalty_pass, penalty_scale, load)
-)
-LOOPS = (run_steps, run_gradient, run_forward, run_jacobian)
 
 
 @lru_cache
@@ -412,7 +80,7 @@ def signatures(dtype: str) -> dict[str, Any]:
 @lru_cache
 def loops(dtype: str) -> SimpleNamespace:
     """The loops of a dtype, each compiled at its first call."""
-    scope = dict(globals())
+    scope = dict(vars(templates))
     scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
     scope.update(layer_key=specialise(stream_key, literals=False), coin=specialise(kept, literals=False))
     for helper in HELPERS:
@@ -431,19 +99,16 @@ def _address(sort: str, dtype: str, template: Any, **parts: Any) -> int:
     return address_of(bind(template, **parts), signatures(dtype)[sort])
 
 
-STATISTICS = register_jitable(row_statistics)
-
-
 @lru_cache
 def _layer_addresses(kind: str, dtype: str) -> tuple[int, int]:
     row = LAYERS[kind]
-    forward = _address("call_forward", dtype, layer_forward, f=row.forward)
-    return forward, _address("call_backward", dtype, layer_backward, f=row.backward)
+    forward = _address("call_forward", dtype, templates.layer_forward, f=row.forward)
+    return forward, _address("call_backward", dtype, templates.layer_backward, f=row.backward)
 
 
 @lru_cache
 def _jacobian_address(kind: str, dtype: str) -> int:
-    return _address("call_jacobian", dtype, layer_jacobian, f=LAYERS[kind].row_gradients)
+    return _address("call_jacobian", dtype, templates.layer_jacobian, f=LAYERS[kind].row_gradients)
 
 
 def _activation_addresses(row: Activation, dtype: str) -> tuple[int, int]:
@@ -457,32 +122,32 @@ def _activation_addresses(row: Activation, dtype: str) -> tuple[int, int]:
 @lru_cache
 def _activate_address(f: Any, coupled: bool, count: int, dtype: str) -> int:
     if coupled:
-        return _address("call_activate", dtype, activate_coupled, f=f, statistics=row_statistics)
-    return _address("call_activate", dtype, activate_entries, f=f, N=count)
+        return _address("call_activate", dtype, templates.activate_coupled, f=f, statistics=row_statistics)
+    return _address("call_activate", dtype, templates.activate_entries, f=f, N=count)
 
 
 @lru_cache
 def _address_of_slope(slope: Any, count: int, dtype: str) -> int:
-    return _address("call_deactivate", dtype, deactivate_entries, slope=slope, N=count)
+    return _address("call_deactivate", dtype, templates.deactivate_entries, slope=slope, N=count)
 
 
 @lru_cache
 def _address_of_pullback(pullback: Any, dtype: str) -> int:
-    return _address("call_deactivate", dtype, deactivate_coupled, pullback=pullback)
+    return _address("call_deactivate", dtype, templates.deactivate_coupled, pullback=pullback)
 
 
 @lru_cache
 def _loss_address(value: Any, slope: Any, coupled: bool, count: int, dtype: str) -> int:
     parts = {"value": value, "slope": slope}
     if coupled:
-        return _address("call_loss", dtype, loss_coupled, statistics=row_statistics, **parts)
-    return _address("call_loss", dtype, loss_entries, N=count, **parts)
+        return _address("call_loss", dtype, templates.loss_coupled, statistics=row_statistics, **parts)
+    return _address("call_loss", dtype, templates.loss_entries, N=count, **parts)
 
 
 @lru_cache
 def _penalty_address(name: str, dtype: str) -> int:
     row = PENALTIES[name]
-    return _address("call_penalty", dtype, penalty, value=row.value, slope=row.slope)
+    return _address("call_penalty", dtype, templates.penalty, value=row.value, slope=row.slope)
 
 
 @lru_cache

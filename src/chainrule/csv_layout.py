@@ -183,9 +183,7 @@ def _check_bytes(table: Table) -> None:
         lone[:-1] &= table.text.bytes[1:] != LF
         if lone[:-1].any():
             place = table.place(int(np.argmax(lone)))
-            raise DataError(
-                f"{place}: a carriage return inside of a row. Put the cell in double quotes."
-            )
+            raise DataError(f"{place}: a carriage return inside of a row. Put the cell in double quotes.")
 
 
 def find_separator(text: Text) -> str:

@@ -91,9 +91,7 @@ def split(raw: bytes, name: str, separator: str | None = None) -> Delimited:
 
 def _cells(data: bytes, table: Table) -> pl.DataFrame:
     """Split text into cells; an empty cell is the empty string."""
-    frame = pl.read_csv(
-        io.BytesIO(data), has_header=False, separator=table.separator, infer_schema=False
-    )
+    frame = pl.read_csv(io.BytesIO(data), has_header=False, separator=table.separator, infer_schema=False)
     return frame.fill_null("")
 
 
@@ -131,9 +129,7 @@ def _header(table: Table) -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice and not _all_numbers(names):
         where = " and ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])
-        raise DataError(
-            f"{place}, columns {where}: both are called {twice[0]!r}. Rename one of them."
-        )
+        raise DataError(f"{place}, columns {where}: both are called {twice[0]!r}. Rename one of them.")
     if _all_numbers(names):
         raise DataError(
             f"{place}: the first line holds {', '.join(names[:3])}, but the names of the columns "
@@ -155,17 +151,13 @@ def _refuse_repeated_header(table: Delimited) -> None:
     names, cells = table.cells.columns, table.cells
     if len(names) < 2:
         return
-    same = cells.select(
-        pl.all_horizontal(pl.col(n).str.strip_chars() == n for n in names)
-    ).to_series()
+    same = cells.select(pl.all_horizontal(pl.col(n).str.strip_chars() == n for n in names)).to_series()
     if same.any():
         row = same.arg_true()[0]
         raise table.error(row, names[0], "this line is the header once more. Remove it.")
     if any(_is_number(name) for name in names):
         known = [
-            name
-            for name in names
-            if not _is_number(name) and (cells[name].str.strip_chars() == name).any()
+            name for name in names if not _is_number(name) and (cells[name].str.strip_chars() == name).any()
         ]
         if known:
             raise DataError(

@@ -299,7 +299,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._runs = threading.local()  # the network may have changed
         monitor, watched = self._monitors(held, data)
         before = state.history.get("loss", [])[:]
-        order = np.arange(len(data))
+        # Each epoch shuffles the order of the one before, so partial_fit must remember it.
+        order = getattr(self, "_order", ()) if incremental else ()
+        if len(order) != len(data):
+            order = np.arange(len(data))
 
         def next_order() -> Any:
             # The draw of sklearn.utils.shuffle, without its checks.
@@ -326,6 +329,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             epochs=1 if incremental else None,
             announce=print if self.verbose else None,
         )
+        if incremental:
+            self._order = order
         self.history_ = state.history
         self._new_losses = state.history.get("loss", [])[len(before) :]
         return outcome

@@ -61,6 +61,8 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     if hasattr(model, "classes_"):
         metadata["target"] = model._label_binarizer.y_type_
         metadata["classes"] = _labels(model.classes_, arrays)
+    if hasattr(model, "_order"):
+        arrays["order"] = model._order
     if state is not None:
         metadata["state"] = {k: _plain(getattr(state, k)) for k in STATE}
         arrays["slots"] = state.slots
@@ -176,6 +178,8 @@ def _restore_state(model: Any, metadata: dict[str, Any], arrays: dict[str, Array
     key = arrays["random_state"].astype(np.uint32)
     model._random_state.set_state(("MT19937", key, position, has_gauss, gauss))
     model._state = None
+    if "order" in arrays:
+        model._order = arrays["order"]
     if "state" in metadata:
         known = {f.name for f in fields(train.State)}
         facts = {k: v for k, v in metadata["state"].items() if k in known}

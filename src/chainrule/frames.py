@@ -201,9 +201,7 @@ class _Column:
                 pl.coalesce(
                     pl.lit(plain).str.to_datetime(form, time_unit="us", strict=False)
                     for form in ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
-                ).fill_null(
-                    pl.lit(plain).str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
-                )
+                ).fill_null(pl.lit(plain).str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")))
             ).to_series()
         self.refuse(self._lost(dates), "is not a date that exists")
         return dates.alias(self.name)
@@ -216,9 +214,7 @@ class _Column:
             return
         odd = ~self.numbers & ~self.missing
         mark = "1.5 (or say that the decimal mark is a comma)" if self.decimal == "." else "1,5"
-        self.refuse(
-            odd, "can be read in two ways", f"Write 1234 and {mark}, or read the column as text"
-        )
+        self.refuse(odd, "can be read in two ways", f"Write 1234 and {mark}, or read the column as text")
 
     def refuse_mixture(self, fitting: pl.Series, what: str) -> None:
         """Refuse a few cells that differ from most others."""

@@ -57,7 +57,7 @@ def source_digest() -> str:
 
 
 def _own_files() -> Iterable[Path]:
-    return (PACKAGE / "kernels.py", PACKAGE / "compiled.py")
+    return (PACKAGE / name for name in ("kernels.py", "loops.py", "compiled.py"))
 
 
 def function_digest(function: Function) -> bytes:

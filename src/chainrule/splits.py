@@ -30,9 +30,7 @@ class Parts:
         return np.sort(np.concatenate([self.training, self.validation]))
 
 
-def set_apart(
-    rows: Rows, groups: Rows | None, held_out: float, validation: float, seed: int
-) -> Parts:
+def set_apart(rows: Rows, groups: Rows | None, held_out: float, validation: float, seed: int) -> Parts:
     """Draw the parts at random.
 
     Parameters

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 
-from chainrule import scores, store, targets
+from chainrule import store, table_report, targets
 from chainrule.check import GradientReport, check_gradients
-from chainrule.column_values import Frame, Numbers, as_frame
+from chainrule.column_values import Numbers, as_frame
 from chainrule.columns import ColumnEncoder, require
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, FileError, OptionError
@@ -131,17 +131,23 @@ class TableModel:
         self.encoder_ = ColumnEncoder().fit(frame, rows=parts.known, drop=[target, *drop])
         X = self.encoder_.transform(frame)
         self._train(X, y, parts, callbacks)
-        self.report_ = {
-            **self._facts(frame, parts),
+        self.report_: dict[str, Any] = {
+            "rows": table_report.rows(len(frame), parts),
+            "target": self.target_.name,
+            "task": self.target_.task,
+            "classes": list(getattr(self.target_, "labels", ())),
+            "dropped": list(drop),
+            "columns": self.encoder_.describe(),
+            **table_report.training(self.estimator_),
             "seconds": time.perf_counter() - began,
-            "scores": self._scores(X, y, parts),
+            "scores": table_report.scores(self.estimator_, self.target_, X, y, parts),
         }
         return self
 
     def predict(self, data: Any) -> npt.NDArray[Any]:
         """The predicted class or number of each row."""
-        predicted = self.estimator_.predict(self._encoded(data))
-        return self.target_.decode(predicted)
+        X = self._encoded(data)
+        return self.target_.decode(self.estimator_.predict(X))
 
     def predict_proba(self, data: Any) -> Numbers:
         """The probability of each class, in the order of `classes_`.
@@ -150,20 +156,30 @@ class TableModel:
         -------
         ndarray of shape (rows, classes)
         """
+        X = self._encoded(data)
         if not isinstance(self.target_, Classes):
             raise OptionError(f"{self.target_.name!r} is a number: there are no probabilities.")
-        return np.asarray(self.estimator_.predict_proba(self._encoded(data)))
+        return np.asarray(self.estimator_.predict_proba(X))
 
     @property
     def classes_(self) -> npt.NDArray[Any]:
         """The classes."""
-        if not isinstance(self.target_, Classes):
-            raise AttributeError("A regression has no classes.")
-        return np.array(self.target_.labels)
+        target = getattr(self, "target_", None)
+        if not isinstance(target, Classes):
+            raise AttributeError("Only a fitted classification has classes.")
+        return np.array(target.labels)
 
-    def notes(self, data: Any) -> list[str]:
-        """What is worth knowing about a table before its predictions are used."""
-        return self.encoder_.notes(data, expected=[self.target_.name, *self.report_["dropped"]])
+    def notes(self, data: Any, expected: Collection[str] = ()) -> list[str]:
+        """What is worth knowing about a table before its predictions are used.
+
+        Parameters
+        ----------
+        data : data frame
+        expected : collection of str
+            Further columns that are no surprise.
+        """
+        known = (self.target_.name, *self.report_["dropped"], *expected)
+        return self.encoder_.notes(data, expected=known)
 
     def check_gradients(self, data: Any, rows: int = 32) -> GradientReport:
         """Check the gradient of this model against an independent one, on the first rows of a
@@ -178,6 +194,7 @@ class TableModel:
         """
         if rows < 1:
             raise OptionError(f"rows must be at least 1, not {rows}.")
+        self._check_fitted()
         frame = as_frame(data)
         require(frame, [self.target_.name])
         y = self.target_.encode(frame[self.target_.name])
@@ -195,6 +212,7 @@ class TableModel:
 
     def to_contents(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a model file holds: metadata and arrays."""
+        self._check_fitted()
         metadata, arrays = self.estimator_.to_contents()
         return {
             "estimator": metadata,
@@ -238,9 +256,7 @@ class TableModel:
             share = 0.0
         return set_apart(rows, groups, self.test_size, share, self.random_state)
 
-    def _train(
-        self, X: Numbers, y: Any, parts: Parts, callbacks: Sequence[Callable[[Any], Any]]
-    ) -> None:
+    def _train(self, X: Numbers, y: Any, parts: Parts, callbacks: Sequence[Callable[[Any], Any]]) -> None:
         batch_size = min(256, max(32, len(parts.training) // 32))
         options = {
             **DEFAULTS,
@@ -258,52 +274,12 @@ class TableModel:
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.estimator_.fit(X[parts.training], y[parts.training], validation_data=validation)
 
-    def _scores(self, X: Numbers, y: Any, parts: Parts) -> dict[str, Any] | None:
-        """Scores on the rows held out; None if there are none."""
-        held, known = parts.held_out, parts.known
-        if not len(held):
-            return None
-        if isinstance(self.target_, Classes):
-            P = self.estimator_.predict_proba(X[held])
-            shares = np.bincount(y[known], minlength=len(self.target_.labels)) / len(known)
-            baseline = scores.classification(y[held], np.tile(shares, (len(held), 1)))
-            return scores.beside(scores.classification(y[held], P), baseline)
-        unit, always = self.target_.scale, np.full(len(held), y[known].mean())
-        model = scores.regression(y[held], self.estimator_.predict(X[held]), unit)
-        return scores.beside(model, scores.regression(y[held], always, unit))
-
-    def _facts(self, frame: Frame, parts: Parts) -> dict[str, Any]:
-        net = self.estimator_
-        used = len(parts.known) + len(parts.held_out)
-        learnt = {column.name for column in self.encoder_.columns}
-        return {
-            "target": self.target_.name,
-            "task": self.target_.task,
-            "classes": list(getattr(self.target_, "labels", ())),
-            "dropped": [n for n in frame.columns if n not in learnt and n != self.target_.name],
-            "rows": {
-                "in the table": len(frame),
-                "without a target": len(frame) - used,
-                "to train on": len(parts.training),
-                "to stop by": len(parts.validation),
-                "held out": len(parts.held_out),
-            },
-            "columns": self.encoder_.describe(),
-            "network": {
-                "widths": [net.coefs_[0].shape[0], *(W.shape[1] for W in net.coefs_)],
-                "activation": net.activation,
-                "solver": net.solver,
-                "batch_size": net.batch_size,
-                "parameters": sum(a.size for a in (*net.coefs_, *net.intercepts_)),
-            },
-            "epochs": {
-                "done": net.n_iter_,
-                "planned": net.max_iter,
-                "stopped": net.stop_reason_,
-            },
-        }
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "report_"):
+            raise OptionError("This TableModel is not fitted yet: call fit first.")
 
     def _encoded(self, data: Any) -> Numbers:
+        self._check_fitted()
         frame = as_frame(data)
         if not len(frame):
             raise DataError("The table has no rows to predict.")

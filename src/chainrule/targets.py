@@ -167,8 +167,7 @@ def _learn_classes(series: Series) -> Classes:
     _require(series.name, len(labels))
     if len(different) == 1:
         raise DataError(
-            f"The target {series.name!r} has a single class, {different[0]!r}: there is nothing to "
-            "learn."
+            f"The target {series.name!r} has a single class, {different[0]!r}: there is nothing to learn."
         )
     if len(different) > min(MOST_CLASSES, max(2, len(labels) / 2)):
         raise DataError(

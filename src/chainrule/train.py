@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from chainrule import second_order
+from chainrule import full_batch, second_order
 from chainrule.errors import OptionError
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective, Stretch
@@ -391,7 +391,7 @@ def _diverged(loop: _Loop, step: int, loss: float) -> Outcome:
 
 def _full_batch(loop: _Loop, objective: Objective, limit: int) -> Outcome:
     training, state = loop.training, loop.state
-    iterations = FULL_BATCH[training.optimiser_row.name](loop, objective)
+    iterations = full_batch.iterations(loop.run, objective, training, loop.batch, state.theta)
     last = second_order.Iterate(state.theta, math.inf, state.theta, 0)
     for iterate in iterations:
         if not np.isfinite(iterate.value):
@@ -411,77 +411,3 @@ def _full_batch(loop: _Loop, objective: Objective, limit: int) -> Outcome:
             return Outcome("evaluations", epochs=loop.done, evaluations=last.evaluations)
     reason = "stuck" if last.status == "stuck" else "converged"
     return Outcome(reason, last.status, loop.done, last.evaluations)
-
-
-def _lbfgs(loop: _Loop, objective: Objective) -> Iterator[second_order.Iterate]:
-    def f(theta: Array) -> tuple[float, Array]:
-        return loop.run.loss_and_gradient(  # type: ignore[no-any-return]
-            theta.astype(objective.network.dtype), loop.batch
-        )
-
-    memory = int(loop.training.optimiser_row.parameters["memory"])
-    return second_order.lbfgs(f, loop.state.theta, memory, loop.training.tol)
-
-
-def _levenberg_marquardt(loop: _Loop, objective: Objective) -> Iterator[second_order.Iterate]:
-    network, dtype = objective.network, objective.network.dtype
-    if network.loss != "squared_error":
-        raise OptionError(
-            f"levenberg_marquardt minimises a sum of squares: use the loss 'squared_error', not "
-            f"{network.loss!r}, or another optimiser."
-        )
-    if set(objective.strengths) - {"l2"} and any(
-        s for name, s in objective.strengths.items() if name != "l2"
-    ):
-        raise OptionError("levenberg_marquardt takes no penalty but l2.")
-
-    def f(theta: Array) -> float:
-        return float(loop.run.loss(theta.astype(dtype), loop.batch))
-
-    return second_order.levenberg_marquardt(
-        f,
-        lambda theta: normal_equations(loop.run, objective, theta, loop.batch),
-        loop.state.theta,
-        tol=loop.training.tol,
-        **loop.training.optimiser_row.parameters,
-    )
-
-
-FULL_BATCH = {"lbfgs": _lbfgs, "levenberg_marquardt": _levenberg_marquardt}
-JACOBIAN_CELLS = 4_000_000  # most entries of the Jacobian that are in memory at once
-
-
-def normal_equations(
-    run: Any, objective: Objective, theta: Array, batch: Batch
-) -> tuple[float, Array, Array]:
-    """Value, gradient J'e and Gauss-Newton matrix J'J of half the mean squared error, with L2.
-
-    Returns
-    -------
-    value : float
-    g : ndarray of shape (parameters,)
-    H : ndarray of shape (parameters, parameters)
-    """
-    size, outputs = objective.layout.size, objective.network.outputs
-    weights = np.ones(len(batch)) if batch.weights is None else batch.weights.astype(np.float64)
-    weights = weights / weights.sum()
-    g, H, value = np.zeros(size), np.zeros((size, size)), 0.0
-    chunk = max(1, JACOBIAN_CELLS // (size * outputs))
-    small = theta.astype(objective.network.dtype)
-    for first in range(0, len(batch), chunk):
-        rows = slice(first, first + chunk)
-        Z, J = run.jacobian(small, batch.X[rows])
-        root = np.sqrt(weights[rows])[:, None]
-        e = ((Z - batch.Y[rows]) * root).ravel()
-        J = (J * root[:, :, None]).reshape(-1, size).astype(np.float64, copy=False)
-        value += 0.5 * float(e @ e)
-        g += J.T @ e
-        H += J.T @ J
-    strength = objective.strengths.get("l2", 0.0) * objective.scale(batch)
-    for block in objective.layout.blocks:
-        if block.is_weight and strength:
-            part = np.arange(block.start, block.stop)
-            value += 0.5 * strength * float(theta[part] @ theta[part])
-            g[part] += strength * theta[part]
-            H[part, part] += strength
-    return value, g, H
