@@ -25,11 +25,20 @@ ORDER = (
     {"parameters"},
     {"problem"},
     {"reference", "kernels"},
+    {"units"},
+    {"loops"},
     {"compiled"},
     {"second_order"},
+    {"state"},
+    {"full_batch"},
     {"train"},
     {"check"},
     {"store"},
+    {"estimator_docs"},
+    {"estimator_options", "estimator_metrics"},
+    {"estimator_base"},
+    {"estimator_file"},
+    {"classifier", "regressor"},
     {"estimators"},
     {"cells"},
     {"csv_layout"},
@@ -51,7 +60,7 @@ ORDER = (
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
-RUNS = ({"reference"}, {"kernels", "compiled"})  # the two runs never meet
+RUNS = ({"reference"}, {"kernels", "loops", "compiled"})  # the two runs never meet
 MAY_IMPORT_NUMBA = {"kernels", "compiled"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {"numba", "llvmlite", "sklearn", "scipy", "polars", "narwhals", "pandas"}
@@ -196,9 +205,16 @@ def test_functions_are_small() -> None:
         f"{module.name}:{node.lineno} {node.name}": length(node)
         for module in modules().values()
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not only_stores(node)
     }
     assert {name: n for name, n in lengths.items() if n > LINES_PER_FUNCTION} == {}
+
+
+def only_stores(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether it is a constructor as scikit-learn asks for: `self.x = x` for each parameter."""
+    return node.name == "__init__" and all(
+        isinstance(line, ast.Assign) and isinstance(line.value, ast.Name) for line in node.body
+    )
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

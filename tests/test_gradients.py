@@ -15,7 +15,9 @@ from chainrule.problem import Objective
 PENALTIES = {"none": {}, "l2": {"l2": 0.1}, "l1": {"l1": 0.1}, "both": {"l2": 0.1, "l1": 0.05}}
 HIDDEN = {1: (), 2: (5,), 3: (5, 4), 4: (5, 4, 3)}
 runs = pytest.mark.parametrize(
-    "Run", [reference.Run, pytest.param(compiled.Run, marks=pytest.mark.compiled)], ids=["interpreted", "compiled"]
+    "Run",
+    [reference.Run, pytest.param(compiled.Run, marks=pytest.mark.compiled)],
+    ids=["interpreted", "compiled"],
 )
 
 

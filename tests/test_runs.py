@@ -120,12 +120,8 @@ def train_both(network, training, *, strengths=None, per_batch=False, rows=150):
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_optimisers_agree_after_50_steps(optimiser):
     full = OPTIMISERS[optimiser].full_batch
-    network = make_network(
-        "squared_error", ["tanh", "silu"], hidden=(6, 5), dropout=0.0 if full else 0.2
-    )
-    training = Training(
-        optimiser, 0.01, epochs=50 if full else 10, batch_size=32, patience=None, tol=1e-12
-    )
+    network = make_network("squared_error", ["tanh", "silu"], hidden=(6, 5), dropout=0.0 if full else 0.2)
+    training = Training(optimiser, 0.01, epochs=50 if full else 10, batch_size=32, patience=None, tol=1e-12)
     fast, slow = train_both(network, training, strengths={"l2": 1e-3} if full else None)
     assert fast.t == slow.t == (0 if full else 50)
     assert len(fast.history["loss"]) == (50 if full else 10)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chainrule.check import check_gradients as check_gradients
-    from chainrule.equations.activations import register_activation as register_activation
+    from chainrule.equations.registration import register_activation as register_activation
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import CheckError as CheckError
     from chainrule.errors import DataError as DataError
@@ -33,7 +33,7 @@ _HOMES = {
     "MLPRegressor": "estimators",
     "TableModel": "table_model",
     "load": "models",
-    "register_activation": "equations.activations",
+    "register_activation": "equations.registration",
     "check_gradients": "check",
     "Layer": "spec",
     "Network": "spec",

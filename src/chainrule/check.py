@@ -118,7 +118,9 @@ def term_sizes(objective: Objective, theta: Array, batch: Batch) -> Array:
     return sizes
 
 
-def compare(objective: Objective, theta: Array, batch: Batch, gradient: Array, entries: Any) -> GradientReport:
+def compare(
+    objective: Objective, theta: Array, batch: Batch, gradient: Array, entries: Any
+) -> GradientReport:
     """Compare a given gradient with the complex step's.
 
     Parameters
@@ -138,9 +140,7 @@ def compare(objective: Objective, theta: Array, batch: Batch, gradient: Array, e
     return judge(objective, exact, term_sizes(objective, theta, batch), gradient, entries)
 
 
-def judge(
-    objective: Objective, exact: Array, sizes: Array, gradient: Array, entries: Any
-) -> GradientReport:
+def judge(objective: Objective, exact: Array, sizes: Array, gradient: Array, entries: Any) -> GradientReport:
     """Compare a gradient, entry by entry and block by block, with the exact values of some entries."""
     difference = np.abs(gradient[entries] - exact)
     allowed = ENTRY_TOLERANCE * np.abs(exact) + ROUNDING * sizes[entries]

@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
-from chainrule.equations import LOSSES
 from chainrule.errors import DataError, OptionError
 from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available
 from chainrule.estimator_docs import documented
 from chainrule.estimator_file import from_contents, save, to_contents
 from chainrule.parameters import Array
 
+
 @documented
-class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multilayer perceptron for classes: binary, many, or several labels at once.
 
     Parameters

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numba import types
+from numba.extending import register_jitable
 
 from chainrule import loops as templates
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
@@ -26,7 +27,6 @@ from chainrule.kernels import (
     caller,
     compile_function,
     rebind,
-    register_jitable,
     specialise,
     template_name,
 )
@@ -151,7 +151,9 @@ def _penalty_address(name: str, dtype: str) -> int:
 
 
 @lru_cache
-def _update_address(name: str, step: Any, scalars: Any, slots: int, counts: tuple[int, int], dtype: str) -> int:
+def _update_address(
+    name: str, step: Any, scalars: Any, slots: int, counts: tuple[int, int], dtype: str
+) -> int:
     parts = {"step": step, "scalars": scalars, "N": counts[0], "M": counts[1]}
     return _address("call_update", dtype, UPDATES[slots], **parts)
 

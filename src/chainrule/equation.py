@@ -96,7 +96,7 @@ class Table(Mapping[str, RowType], Generic[RowType]):
                 "choose a name of its own."
             )
         self._rows[row.name] = row
-        self._aliases.update({alias: row.name for alias in row.aliases})
+        self._aliases.update(dict.fromkeys(row.aliases, row.name))
         return row
 
     def remove(self, name: str) -> None:
@@ -109,9 +109,7 @@ class Table(Mapping[str, RowType], Generic[RowType]):
         """Class decorator: the class's functions and the given facts become a row of that name."""
 
         def decorate(definition: type) -> RowType:
-            functions = {
-                key: value for key, value in vars(definition).items() if not key.startswith("__")
-            }
+            functions = {key: value for key, value in vars(definition).items() if not key.startswith("__")}
             doc = " ".join((definition.__doc__ or "").split())
             name = facts.pop("name", definition.__name__)
             return self.add(self.row_type(name=name, doc=doc, **functions, **facts))
@@ -146,9 +144,7 @@ class Table(Mapping[str, RowType], Generic[RowType]):
         for key, value in values.items():
             if key not in row.parameters:
                 known = ", ".join(row.parameters) or "none"
-                raise OptionError(
-                    f"The {self.kind} {row.name!r} has no parameter {key!r} (it has: {known})."
-                )
+                raise OptionError(f"The {self.kind} {row.name!r} has no parameter {key!r} (it has: {known}).")
             low, high = row.ranges.get(key, (-np.inf, np.inf))
             if not low <= value <= high:
                 raise OptionError(

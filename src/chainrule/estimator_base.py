@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import warnings
-from collections.abc import Callable, Sequence
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -18,19 +16,19 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, compute_sample_weight
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule import train
-from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, OPTIMISERS, SCHEDULES
+from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, DivergenceError, OptionError
+from chainrule.estimator_metrics import MetricsMixin
+from chainrule.estimator_options import OptionsMixin
 from chainrule.parameters import Array, Layout, initial
 from chainrule.problem import Batch, Objective
-from chainrule.spec import Layer, Network, Training
+from chainrule.spec import Training
 
 DIVERGED = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
@@ -38,127 +36,10 @@ DIVERGED = (
     "learning_rate_init."
 )
 LINKS = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of output activations
-# Constructor parameters that a model file does not hold: they are live objects.
-NOT_SAVED = ("callbacks", "random_state", "metric", "track", "init_weights")
 
 
-class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(OptionsMixin, MetricsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base class of the two estimators; not for direct use."""
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [str, list, tuple],
-        "solver": [str],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [str],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "loss": [str],
-        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-        "l1": [Interval(Real, 0, None, closed="left")],
-        "penalty_scaling": [StrOptions({"batch", "none"})],
-        "metric": [None, str, callable],
-        "track": [list, tuple],
-        "callbacks": [list, tuple, HasMethods(["__call__"])],
-        "init": [str, list, tuple],
-        "init_weights": [None, list, tuple],
-        "engine": [StrOptions({"compiled", "interpreted"})],
-    }
-
-    # -------------------------------------------------------------- descriptions
-
-    def _hidden(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if any(size <= 0 for size in sizes):
-            raise OptionError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
-
-    def _for_each(self, name: str, value: Any, count: int) -> list[Any]:
-        """One value for each hidden layer."""
-        values = list(value) if isinstance(value, (list, tuple)) else [value] * count
-        if len(values) != count:
-            raise OptionError(
-                f"{name} lists {len(values)} values, but there are {count} hidden layers: give one for each."
-            )
-        return values
-
-    def _make_network(self, n_features: int, n_outputs: int, dtype: str) -> Network:
-        sizes = self._hidden()
-        names = self._for_each("activation", self.activation, len(sizes))
-        drops = self._for_each("dropout", self.dropout, len(sizes))
-        layers = [Layer(n, a, float(d)) for n, a, d in zip(sizes, names, drops, strict=True)]
-        return Network(n_features, [*layers, Layer(n_outputs)], self._loss_name(), dtype)  # type: ignore[arg-type]
-
-    def _optimiser(self) -> str:
-        """The solver as the optimiser table spells it."""
-        if self.solver == "sgd":
-            name = "nesterov" if self.nesterovs_momentum else "momentum"
-            return f"{name}(momentum={float(self.momentum)!r})"
-        if self.solver in ("adam", "adamw"):
-            values = f"beta_1={self.beta_1!r}, beta_2={self.beta_2!r}, epsilon={self.epsilon!r}"
-            return f"{self.solver}({values})"
-        return str(self.solver)
-
-    def _schedule(self) -> str:
-        stochastic = self.solver == "adam"
-        if stochastic and self.learning_rate in ("invscaling", "adaptive"):
-            return "constant"  # scikit-learn's Adam knows no schedule
-        if self.learning_rate == "invscaling":
-            return f"inverse_scaling(power={self.power_t!r})"
-        return str(self.learning_rate)
-
-    def _training(self, rows: int) -> Training:
-        size = min(200, rows)
-        if self.batch_size != "auto":
-            if self.batch_size > rows:
-                warnings.warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                    stacklevel=4,
-                )
-            size = int(np.clip(self.batch_size, 1, rows))
-        patience = self.n_iter_no_change
-        return Training(
-            optimiser=self._optimiser(),
-            learning_rate=float(self.learning_rate_init),
-            schedule=self._schedule(),
-            batch_size=size,
-            epochs=int(self.max_iter),
-            shuffle=bool(self.shuffle),
-            seed=self._dropout_seed,
-            tol=float(self.tol),
-            patience=None if math.isinf(patience) else int(patience),
-            max_evaluations=int(self.max_fun),
-        )
-
-    def _objective(self) -> Objective:
-        strengths = {"l2": float(self.alpha), "l1": float(self.l1)}
-        return Objective(self.network_, strengths, per_batch=self.penalty_scaling == "batch")
-
-    def _check_options(self) -> None:
-        """Names that scikit-learn's validation does not know are looked up in the tables."""
-        SCHEDULES.find(self._schedule())
-        OPTIMISERS.find(self._optimiser())
-        LOSSES.find(self._loss_name())
 
     # -------------------------------------------------------------- parameters
 
@@ -173,13 +54,13 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """The flat parameters; arrays that a user has put into coefs_ or intercepts_ are taken over."""
         lists = self.coefs_, self.intercepts_
         foreign = any(
-            not (isinstance(array, np.ndarray) and np.may_share_memory(array, self.theta_))
+            not np.may_share_memory(array, self.theta_)
             for arrays in lists
             for array in arrays
         )
         if foreign:
             self._expose(Layout(self.network_).pack(*lists))
-        return self.theta_  # type: ignore[no-any-return]
+        return self.theta_
 
     def _draw(self) -> Array:
         if self.init_weights is not None:
@@ -205,7 +86,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._split: Any = None
         if self._is_stochastic():
             self.loss_curve_: list[float] = []
-            self.validation_scores_ = [] if self.early_stopping else None
+            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
             self.best_loss_ = None if self.early_stopping else np.inf
 
@@ -256,9 +137,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """The training rows, and the validation data (X, y, weights) if stopping goes by some."""
         if validation is not None:
             X, target, *weight = validation
-            X = validate_data(
-                self, X, accept_sparse=["csr", "csc"], dtype=batch.X.dtype, reset=False
-            )
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=batch.X.dtype, reset=False)
             return batch, (to_rows(X), np.asarray(target), weight[0] if weight else None)
         if not self.early_stopping:
             return batch, None
@@ -343,50 +222,16 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if monitor is not None:
             print(f"Validation score: {epoch.validation:f}")
 
-    # -------------------------------------------------------------- metrics
-
-    def _monitors(self, held: Any, data: Batch) -> tuple[train.Monitor | None, list[train.Monitor]]:
-        watched = []
-        for name in self.track:
-            label = name if isinstance(name, str) else name.__name__
-            X, y = data.X, self._decode(data.Y)
-            watched.append(self._watch(label, name, X, y, data.weights))
-            if held is not None:
-                watched.append(self._watch(f"validation_{label}", name, *held))
-        if held is None or not self._is_stochastic():
-            return None, watched
-        label = self.metric if isinstance(self.metric, str) else "score"
-        return self._watch(f"validation_{label}", self.metric, *held), watched
-
-    def _watch(self, label: str, metric: Any, X: Any, y: Any, weight: Any) -> train.Monitor:
-        """A monitor of a metric: None for the default score, "loss", a scorer's name, or a function."""
-        if metric == "loss":
-            return self._watch_loss(label, X, y, weight)
-        if isinstance(metric, str):
-            scorer = get_scorer(metric)
-            frozen = _Frozen(self)
-            return train.Monitor(label, lambda predict: scorer(frozen.at(predict), X, y))
-        function = metric or self._default_metric()
-
-        def measure(predict: Callable[[Any], Array]) -> float:
-            found = self._from_output(predict(X))
-            if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
-                return math.nan
-            extra = {} if weight is None or metric is not None else {"sample_weight": weight}
-            return float(function(y, found, **extra))
-
-        return train.Monitor(label, measure)
-
-    def _watch_loss(self, label: str, X: Any, y: Any, weight: Any) -> train.Monitor:
-        plain = Objective(self.network_)
-        batch = Batch(X, self._encode(y).astype(self.network_.dtype), weight)
-        run = train.make_run(plain, Training(), self.engine)
-        return train.Monitor(label, lambda predict: float(run.loss(self.theta_, batch)), False)
-
     # -------------------------------------------------------------- after fitting
 
     def _finish(
-        self, training: Training, state: train.State, outcome: train.Outcome, data: Batch, *, incremental: bool
+        self,
+        training: Training,
+        state: train.State,
+        outcome: train.Outcome,
+        data: Batch,
+        *,
+        incremental: bool,
     ) -> None:
         self._expose(state.theta)
         self.stop_reason_ = outcome.reason
@@ -442,8 +287,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _check_solver(self) -> bool:
         if not self._is_stochastic():
             raise AttributeError(
-                "partial_fit is only available for stochastic optimizers. "
-                f"{self.solver} is not stochastic."
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
         return True
 
@@ -476,8 +320,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             return max(depth - 2, 0)
         if not -depth <= layer < depth:
             raise OptionError(
-                f"layer={layer} does not exist: this network has layers 0 to {depth - 1} "
-                f"(or {-depth} to -1)."
+                f"layer={layer} does not exist: this network has layers 0 to {depth - 1} (or {-depth} to -1)."
             )
         return layer % depth
 
@@ -539,31 +382,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-class _Frozen:
-    """The estimator as a scorer sees it in the midst of training: validated data, present weights."""
-
-    def __init__(self, model: BaseMLP) -> None:
-        self.model = model
-        self._estimator_type = getattr(model, "_estimator_type", None)
-
-    def at(self, predict: Callable[[Any], Array]) -> _Frozen:
-        self._predict = predict
-        return self
-
-    @property
-    def classes_(self) -> Any:
-        return self.model.classes_
-
-    def __sklearn_tags__(self) -> Any:
-        return self.model.__sklearn_tags__()
-
-    def predict(self, X: Any) -> Any:
-        return self.model._from_output(self._predict(X))
-
-    def predict_proba(self, X: Any) -> Any:
-        return self.model._probabilities(self._predict(X))
-
-
 def to_rows(X: Any) -> Any:
     """Data as the runs take them: a C-contiguous array or a CSR matrix."""
     return X.tocsr() if sparse.issparse(X) else np.ascontiguousarray(X)
@@ -571,5 +389,3 @@ def to_rows(X: Any) -> Any:
 
 partial_fit_available = available_if(lambda model: model._check_solver())
 fit_context = _fit_context(prefer_skip_nested_validation=True)
-
-__all__ = ["ACTIVATIONS", "INITIALISERS", "BaseMLP", "fit_context", "partial_fit_available", "to_rows"]

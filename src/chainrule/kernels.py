@@ -103,10 +103,9 @@ def _definition(function: Function) -> ast.FunctionDef | None:
             node.decorator_list = []
             return node
         if isinstance(node, ast.Lambda) and [a.arg for a in node.args.args] == names:
-            body = [ast.Return(node.body)]
             made = ast.parse(f"def row({', '.join(names)}): pass").body[0]
             assert isinstance(made, ast.FunctionDef)
-            made.body = body
+            made.body = [ast.Return(node.body)]
             return ast.fix_missing_locations(made)
     return None
 
@@ -125,7 +124,7 @@ def typed_literals(function: Function) -> Function:
     scope = {**function.__globals__, "like": like}
     exec(compile(ast.Module([typed], []), f"<{function.__qualname__}>", "exec"), scope)
     made: Function = scope[definition.name]
-    made.__defaults__ = function.__defaults__  # type: ignore[attr-defined]
+    made.__defaults__ = function.__defaults__
     return made
 
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="name-defined, no-untyped-call"
 """The loops of the compiled run, and the templates of its kernels: plain functions that Numba compiles.
 
 The loops read like the mathematics: forward through the layers, the loss, backward through the layers,
@@ -332,11 +333,11 @@ def run_forward(plan, data, theta, work, w, order, chunk, layer, link, out):
         n = min(chunk, order.size - begin)
         load(plan, data, order, begin, n, work, w)
         forward_pass(plan, theta, work, n, np.uint64(0), 0, False)
-        A, O = view(work, at[D_AT], n, at[UNITS]), out[begin : begin + n]
+        A, part = view(work, at[D_AT], n, at[UNITS]), out[begin : begin + n]
         if link:
-            call_activate(plan.loss[1], (A, plan.loss_constants[:0], O))
+            call_activate(plan.loss[1], (A, plan.loss_constants[:0], part))
         else:
-            O[:] = A
+            part[:] = A
 
 
 def run_jacobian(plan, addresses, data, theta, work, w, order, J, part):
@@ -366,7 +367,14 @@ def run_jacobian(plan, addresses, data, theta, work, w, order, J, part):
 
 
 HELPERS = (
-    (view, gather, drop, forward_pass, backward_pass)
-    + (loss_pass, penalty_pass, penalty_scale, load)
+    view,
+    gather,
+    drop,
+    forward_pass,
+    backward_pass,
+    loss_pass,
+    penalty_pass,
+    penalty_scale,
+    load,
 )
 LOOPS = (run_steps, run_gradient, run_forward, run_jacobian)

@@ -88,8 +88,7 @@ class Layout:
             for index, (target, array) in enumerate(zip(targets, arrays, strict=True)):
                 if np.shape(array) != target.shape:
                     raise OptionError(
-                        f"{name} of layer {index + 1} must have shape {target.shape}, "
-                        f"not {np.shape(array)}."
+                        f"{name} of layer {index + 1} must have shape {target.shape}, not {np.shape(array)}."
                     )
                 target[...] = array
         return theta

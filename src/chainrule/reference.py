@@ -208,7 +208,7 @@ class Run:
         with np.errstate(all="ignore"):
             return predict(self.network, self.values(theta, X))
 
-    def loss(self, theta: Array, batch: Batch) -> Any:
+    def loss(self, theta: Any, batch: Batch) -> Any:
         """Loss of all given rows with penalties."""
         with np.errstate(all="ignore"):
             z = forward(self.network, theta, dense(batch.X)).A[-1]
@@ -281,6 +281,5 @@ class Run:
 
 def dense(X: Any) -> Array:
     """A batch as an array; sparse batches are small enough here."""
-    return X.toarray() if hasattr(X, "toarray") else X
-
-
+    array: Array = X.toarray() if hasattr(X, "toarray") else X
+    return array

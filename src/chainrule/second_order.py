@@ -97,7 +97,7 @@ def lbfgs(
         return
     while not at.status:
         d = two_loops(at.gradient, pairs)
-        first = 1.0 / np.sqrt(d @ d) if not pairs and at.evaluations == 1 else 1.0
+        first = float(1.0 / np.sqrt(d @ d)) if not pairs and at.evaluations == 1 else 1.0
         found = line_search(f, at, d, first)
         if found is None:
             if not pairs:
@@ -109,7 +109,7 @@ def lbfgs(
         step, new = found
         s, y = step * d, new.gradient - at.gradient
         if s @ y > np.finfo(np.float64).eps * -(s @ at.gradient):
-            pairs.append((s, y, 1.0 / (s @ y)))
+            pairs.append((s, y, float(1.0 / (s @ y))))
         scale = max(abs(at.value), abs(new.value), 1.0)
         if np.max(np.abs(new.gradient)) <= tol:
             new.status = "gradient"
@@ -184,8 +184,10 @@ class MoreThuente:
         tried = (self.step, value, slope)
         if self.early and value <= self.low[1] and value > line:
             # Work on the auxiliary function, which measures progress beyond the line.
-            lower = tuple(_tilt(p, enough) for p in (self.low, self.high, tried))
-            low, high, step, self.bracketed = safeguarded(*lower, self.bracketed, self.bounds)
+            low, high = _tilt(self.low, enough), _tilt(self.high, enough)
+            low, high, step, self.bracketed = safeguarded(
+                low, high, _tilt(tried, enough), self.bracketed, self.bounds
+            )
             self.low, self.high = _tilt(low, -enough), _tilt(high, -enough)
         else:
             self.low, self.high, step, self.bracketed = safeguarded(

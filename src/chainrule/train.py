@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,9 @@ from chainrule.errors import OptionError
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective, Stretch
 from chainrule.spec import Training
+from chainrule.state import Callback, Epoch, Monitor, Outcome, State
+
+__all__ = ["Callback", "Epoch", "Monitor", "Outcome", "State", "fit", "make_run"]
 
 Engine = Literal["compiled", "interpreted"]
 SLICE_SECONDS = 0.2  # a long epoch is run in slices of about this length, so that Ctrl-C is heard
@@ -33,134 +36,6 @@ def make_run(objective: Objective, training: Training, engine: Engine = "compile
     else:
         raise OptionError(f"engine must be 'compiled' or 'interpreted', not {engine!r}.")
     return Run(objective, training.optimiser_row)
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """A figure that is watched while training.
-
-    Attributes
-    ----------
-    name : str
-        As it appears in the history.
-    measure : callable
-        ``measure(predict) -> float``, where ``predict(X)`` gives the present network's predictions.
-    higher_is_better : bool
-    """
-
-    name: str
-    measure: Callable[[Callable[[Any], Array]], float]
-    higher_is_better: bool = True
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What a callback is told after an epoch (or an iteration of a full-batch method).
-
-    Attributes
-    ----------
-    number, epochs : int
-        This epoch, from 1, and how many are planned.
-    loss : float
-        Mean training loss over the epoch's batches, with penalties.
-    validation : float or None
-        The figure that stopping goes by, where it is not the training loss.
-    metrics : dict of str to float
-        All watched figures.
-    learning_rate : float
-        Of the epoch's last step.
-    seconds : float
-        Since `fit` began.
-    theta : ndarray of shape (parameters,)
-        The parameters; a read-only view.
-    """
-
-    number: int
-    epochs: int
-    loss: float
-    validation: float | None
-    metrics: dict[str, float]
-    learning_rate: float
-    seconds: float
-    theta: Array
-
-
-Callback = Callable[[Epoch], Any]
-
-
-@dataclass
-class State:
-    """Everything that training remembers.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (parameters,)
-    slots : ndarray of shape (slots, parameters)
-        The optimiser's memory.
-    t : int
-        Optimiser steps done.
-    samples : int
-        Rows seen in finished epochs.
-    epochs : int
-        Epochs finished.
-    plateau : float
-        What the plateau schedule has multiplied the learning rate by.
-    history : dict of str to list of float
-        "loss" and each watched figure, an entry an epoch.
-    best_value : float
-        The lowest monitored value so far (negated, where higher is better).
-    best_theta : ndarray or None
-        The parameters at the best value, where stopping goes by a monitor.
-    stale : int
-        Epochs in a row without enough improvement.
-    """
-
-    theta: Array
-    slots: Array
-    t: int = 0
-    samples: int = 0
-    epochs: int = 0
-    plateau: float = 1.0
-    history: dict[str, list[float]] = field(default_factory=dict)
-    best_value: float = math.inf
-    best_theta: Array | None = None
-    stale: int = 0
-
-    @classmethod
-    def begin(cls, theta: Array, training: Training) -> State:
-        """The state before the first step."""
-        state = cls(theta, np.empty((0, theta.size), theta.dtype))
-        state.restart_optimiser(training)
-        return state
-
-    def restart_optimiser(self, training: Training) -> None:
-        """Forget the optimiser's memory and the schedule's drops, but not the parameters."""
-        rows = len(training.optimiser_row.slots)
-        self.slots = np.zeros((rows, self.theta.size), self.theta.dtype)
-        self.t, self.plateau = 0, 1.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How training ended.
-
-    Attributes
-    ----------
-    reason : str
-        "epochs" (all planned ones are done), "converged" (no improvement for too long, or a full-batch
-        method is at a minimum), "callback", "interrupted", "diverged", "evaluations" or "stuck".
-    detail : str
-        A sentence about it, where there is more to say.
-    epochs : int
-        Epochs done in this call.
-    evaluations : int
-        Evaluations of the objective, for a full-batch method.
-    """
-
-    reason: str
-    detail: str = ""
-    epochs: int = 0
-    evaluations: int = 0
 
 
 def shuffled(rows: int, seed: int) -> Callable[[], Any]:
@@ -275,7 +150,7 @@ class _Loop:
         theta.flags.writeable = False
         seconds = time.perf_counter() - self.began
         epoch = Epoch(self.done, limit, loss, validation, metrics, rate, seconds, theta)
-        return any([callback(epoch) is True for callback in self.callbacks])
+        return any([callback(epoch) is True for callback in self.callbacks])  # noqa: C419 - all are told
 
     def _judge(self, figure: float) -> None:
         """Compare with the best so far. A NaN never counts as an improvement."""
@@ -295,8 +170,7 @@ class _Loop:
         schedule = self.training.schedule_row
         what = "Validation score" if self.monitor else "Training loss"
         said = (
-            f"{what} did not improve more than tol={self.training.tol:f} "
-            f"for {patience:d} consecutive epochs."
+            f"{what} did not improve more than tol={self.training.tol:f} for {patience:d} consecutive epochs."
         )
         if not schedule.plateau:
             self.say(f"{said} Stopping.")
@@ -348,7 +222,7 @@ def _epoch(loop: _Loop, order: Any, size: int, rates: Any, losses: Any) -> int:
         last = min(first + loop.steps_per_slice, steps)
         part = slice(first, last)
         before = time.perf_counter()
-        done = loop.run.steps(
+        done: int = loop.run.steps(
             Stretch(
                 loop.batch, order, first, last, size, rates[part], state.theta, state.slots,
                 losses[part], state.t, loop.training.seed,

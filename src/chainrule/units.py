@@ -6,7 +6,7 @@ oracle for the other two runs, and as what a derivation by hand is compared with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class Unit:
     da: float = 0.0
     dz: float = 0.0
     db: float = 0.0
-    dw: list[float] | None = None
+    dw: list[float] = field(default_factory=list)
 
 
 Layers = list[list[Unit]]

@@ -141,7 +141,8 @@ class absolute_error:
 
 
 @loss(
-    latex=r"\tfrac{1}{2} d^2 \text{ if } |d| \le \delta \text{ else } \delta (|d| - \delta / 2), \quad d = z - y",
+    latex=r"\tfrac{1}{2} d^2 \text{ if } |d| \le \delta \text{ else } \delta (|d| - \delta / 2), "
+    r"\quad d = z - y",
     slope_latex=r"\max(-\delta, \min(\delta, z - y))",
     source="Huber 1964, Ann. Math. Stat. 35",
     parameters={"delta": 1.0},

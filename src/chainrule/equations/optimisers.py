@@ -14,7 +14,6 @@ from math import inf
 
 from chainrule.equation import Function, Row, Table, sqrt
 
-
 MAX_SLOTS = 2
 UNIT_INTERVAL = (0.0, 1.0)
 
@@ -49,7 +48,6 @@ class Optimiser(Row):
 
 OPTIMISERS: Table[Optimiser] = Table("optimiser", Optimiser)
 optimiser = OPTIMISERS.define
-
 
 
 @optimiser(

@@ -102,7 +102,8 @@ class cosine:
 
 
 @schedule(
-    latex=r"\text{cosine up from } s \eta_0 \text{ to } \eta_0 \text{ at } t = p, \text{ then down to } f \eta_0",
+    latex=r"\text{cosine up from } s \eta_0 \text{ to } \eta_0 \text{ at } t = p, "
+    r"\text{ then down to } f \eta_0",
     source="Smith & Topin 2018, arXiv:1708.07120",
     parameters={"peak_at": 0.3, "start": 0.04, "floor": 4e-6},
     ranges={"peak_at": (0.0, 1.0), "start": UNIT_INTERVAL, "floor": UNIT_INTERVAL},
@@ -119,7 +120,8 @@ class one_cycle:
 
 
 @schedule(
-    latex=r"\eta_0 \left(f + (1 - f) \tfrac{1 + \cos \pi u}{2}\right), \quad u = \text{share of the current cycle}",
+    latex=r"\eta_0 \left(f + (1 - f) \tfrac{1 + \cos \pi u}{2}\right), "
+    r"\quad u = \text{share of the current cycle}",
     source="Loshchilov & Hutter 2017, arXiv:1608.03983",
     parameters={"period": 10, "growth": 2, "floor": 0.0},
     ranges={"period": (1, inf), "growth": (1, inf), "floor": UNIT_INTERVAL},
