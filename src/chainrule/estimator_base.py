@@ -53,11 +53,7 @@ class BaseMLP(OptionsMixin, MetricsMixin, ClassNamePrefixFeaturesOutMixin, Trans
     def _current(self) -> Array:
         """The flat parameters; arrays that a user has put into coefs_ or intercepts_ are taken over."""
         lists = self.coefs_, self.intercepts_
-        foreign = any(
-            not np.may_share_memory(array, self.theta_)
-            for arrays in lists
-            for array in arrays
-        )
+        foreign = any(not np.may_share_memory(array, self.theta_) for arrays in lists for array in arrays)
         if foreign:
             self._expose(Layout(self.network_).pack(*lists))
         return self.theta_

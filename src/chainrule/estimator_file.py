@@ -17,6 +17,11 @@ from chainrule.spec import Network
 # Live objects: a file cannot hold them, and a loaded model has their defaults.
 LIVE = ("callbacks", "metric", "track", "init_weights")
 PLAIN = ("loss_", "best_loss_", "best_validation_score_", "n_iter_", "stop_reason_", "n_features_in_")
+NUMERIC = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
+    "float16",
+    "float32",
+    "float64",
+}
 STATE = ("t", "samples", "epochs", "plateau", "best_value", "stale")
 
 
@@ -162,13 +167,13 @@ def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Arr
     if "classes" not in metadata:
         return
     labels = metadata["classes"]
+    if isinstance(labels, str) and labels not in NUMERIC:
+        raise ValueError(f"its labels are of an unknown type {labels!r}")
     classes = arrays["classes"].astype(labels) if isinstance(labels, str) else np.array(labels)
-    binarizer = LabelBinarizer()
-    if metadata["target"] == "multilabel-indicator":
-        binarizer.fit(np.eye(len(classes), dtype=int))
-    else:
-        binarizer.fit(classes)
+    binarizer = LabelBinarizer().fit(classes)
     binarizer.classes_, binarizer.y_type_ = classes, metadata["target"]
+    # scikit-learn transforms indicator matrices as they are, but looks at how it was fitted.
+    binarizer.sparse_input_ = False
     model._label_binarizer, model.classes_ = binarizer, classes
 
 
