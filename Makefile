@@ -6,7 +6,7 @@ VENV    ?= .venv
 WORKERS ?= 2
 
 # The compiler hides what it runs from coverage, so coverage is taken in a run without it.
-UNCOMPILED_TESTS ?= tests
+UNCOMPILED_TESTS ?= tests/test_core.py tests/test_runs.py tests/test_gradients.py
 UNCOMPILED_MARKS ?= not compiled and not slow
 COVERAGE_FLOOR   ?= 95
 

@@ -16,7 +16,7 @@ PENALTIES = {"none": {}, "l2": {"l2": 0.1}, "l1": {"l1": 0.1}, "both": {"l2": 0.
 HIDDEN = {1: (), 2: (5,), 3: (5, 4), 4: (5, 4, 3)}
 runs = pytest.mark.parametrize(
     "Run",
-    [reference.Run, pytest.param(compiled.Run, marks=pytest.mark.compiled)],
+    [reference.Run, compiled.Run],
     ids=["interpreted", "compiled"],
 )
 
@@ -33,6 +33,7 @@ def cases(activation: str, loss: str):
                 yield objective, theta * (0.2 if activation == "exponential" else 1.0), batch
 
 
+@pytest.mark.slow
 @runs
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -90,7 +91,6 @@ def test_jacobian_equals_complex_step(Run):
         np.testing.assert_allclose(J[:, :, entry], column, rtol=1e-11, atol=1e-15)
 
 
-@pytest.mark.compiled
 def test_a_large_model_is_checked_on_a_sample_of_its_parameters():
     objective = Objective(make_network("huber", "silu", inputs=30, hidden=(60,)), {"l2": 0.1})
     theta, batch = make_problem(objective.network, rows=5)
@@ -100,7 +100,6 @@ def test_a_large_model_is_checked_on_a_sample_of_its_parameters():
     assert "agrees with the complex step" in str(report)
 
 
-@pytest.mark.compiled
 def test_a_single_precision_model_is_checked_in_double_precision():
     objective = Objective(make_network("poisson", "relu", dtype="float32"))
     theta, batch = make_problem(objective.network, weighted=True)

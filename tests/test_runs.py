@@ -58,7 +58,6 @@ class TestFiveSigmoidUnits:
         _, gradient = reference.Run(Objective(self.network)).loss_and_gradient(*problem)
         assert relative(gradient, self.textbook(*problem)) <= 1e-15
 
-    @pytest.mark.compiled
     def test_compiled_equals_per_unit_and_matrices(self, problem):
         _, gradient = compiled.Run(Objective(self.network)).loss_and_gradient(*problem)
         _, matrices = reference.Run(Objective(self.network)).loss_and_gradient(*problem)
@@ -82,7 +81,6 @@ def test_per_unit_equals_matrices(activation, loss):
     assert relative(units.gradient(network, theta, batch), gradient) <= 1e-14
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -116,20 +114,20 @@ def train_both(network, training, *, strengths=None, per_batch=False, rows=150):
     return states
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_optimisers_agree_after_50_steps(optimiser):
     full = OPTIMISERS[optimiser].full_batch
     network = make_network("squared_error", ["tanh", "silu"], hidden=(6, 5), dropout=0.0 if full else 0.2)
     training = Training(optimiser, 0.01, epochs=50 if full else 10, batch_size=32, patience=None, tol=1e-12)
-    fast, slow = train_both(network, training, strengths={"l2": 1e-3} if full else None)
+    fast, slow = train_both(
+        network, training, strengths={"l2": 0.03 if optimiser == "lbfgs" else 1e-3} if full else None
+    )
     assert fast.t == slow.t == (0 if full else 50)
     assert len(fast.history["loss"]) == (50 if full else 10)
     assert np.max(np.abs(fast.theta - slow.theta)) <= 1e-10
     assert fast.history["loss"][-1] < fast.history["loss"][0]
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules_agree(schedule):
     training = Training("adam", 0.01, schedule, batch_size=32, epochs=10, patience=None)
@@ -137,7 +135,6 @@ def test_schedules_agree(schedule):
     assert np.max(np.abs(fast.theta - slow.theta)) <= 1e-12
 
 
-@pytest.mark.compiled
 def test_sparse_input_gives_what_dense_input_gives(rng):
     network = make_network("binary_cross_entropy", "relu", inputs=40, hidden=(7,))
     theta, batch = make_problem(network, rows=50)
@@ -149,7 +146,6 @@ def test_sparse_input_gives_what_dense_input_gives(rng):
     np.testing.assert_array_equal(run.predict(theta, csr_array(X)), run.predict(theta, X))
 
 
-@pytest.mark.compiled
 def test_more_rows_than_a_chunk():
     network = make_network("categorical_cross_entropy", "gelu")
     theta, batch = make_problem(network, rows=2 * compiled.CHUNK + 17, weighted=True)

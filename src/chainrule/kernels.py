@@ -243,7 +243,7 @@ if COMPILED:
 def compile_function(function: Function, signature: Any = None) -> Any:
     """Compile with the disk cache, or without it where no cache folder can be written."""
     if not COMPILED:
-        return function
+        return np.errstate(all="ignore")(function)  # compiled arithmetic does not warn either
     try:
         return numba.njit(signature, cache=True, **OPTIONS)(function)
     except RuntimeError as error:

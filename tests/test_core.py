@@ -1,0 +1,296 @@
+"""Tables, descriptions, initialisers, second-order methods and the training loop."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.optimize
+from conftest import make_network, make_problem
+
+import chainrule
+import chainrule.equations.activations
+import chainrule.reference
+from chainrule import second_order, train
+from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, SCHEDULES
+from chainrule.errors import OptionError
+from chainrule.parameters import Layout, initial
+from chainrule.problem import Batch, Objective
+from chainrule.spec import Layer, Network, Training
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("rellu", "Did you mean 'relu'"),
+            ("leaky_relu(beta=1)", "no parameter 'beta'"),
+            ("elu(alpha=-1)", "must lie in"),
+            ("elu(1)", "Cannot read the activation"),
+            ("elu(alpha='x')", "Cannot read the activation"),
+            ("elu(", "Cannot read the activation"),
+            (3, "Cannot read the activation"),
+        ],
+    )
+    def test_a_wrong_text_gets_a_sentence(self, text, message):
+        with pytest.raises(OptionError, match=message):
+            ACTIVATIONS.find(text)
+
+    def test_rows_are_spelled_as_they_are_read(self):
+        for text in ("leaky_relu(alpha=0.2)", "relu", "elu(alpha=0.5)"):
+            assert ACTIVATIONS.spell(ACTIVATIONS.find(text)) == text
+        assert ACTIVATIONS.find("logistic").name == "sigmoid"
+        assert len(ACTIVATIONS) == len(list(ACTIVATIONS))
+
+    def test_names_of_others_cannot_be_taken(self):
+        for name, message in (("relu", "built-in"), ("logistic", "built-in"), ("a b", "identifier")):
+            with pytest.raises(OptionError, match=message):
+                chainrule.register_activation(name, np.tanh, np.tanh)
+        with pytest.raises(OptionError, match="must be a function"):
+            chainrule.register_activation("mine", np.tanh, 3)
+        with pytest.raises(OptionError, match="another name of"):
+            ACTIVATIONS.add(chainrule.equations.activations.Activation("swish"))
+
+    def test_aliases_go_with_their_row(self):
+        row = ACTIVATIONS.add(chainrule.equations.activations.Activation("mine", aliases=("my",)))
+        assert ACTIVATIONS["my"] is row
+        ACTIVATIONS.remove("mine")
+        assert "my" not in ACTIVATIONS.names()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Layer(0), "units must be a whole number"),
+        (lambda: Layer(3, dropout=1.0), "dropout must be a number"),
+        (lambda: Network(2, []), "at least one layer"),
+        (lambda: Network(2, [Layer(1)], dtype="float16"), "dtype"),
+        (lambda: Network(2, [Layer(1, dropout=0.5)]), "cannot have dropout"),
+        (lambda: Network(2, [Layer(1)], "huber(delta=-1)"), "must lie in"),
+        (lambda: Training(learning_rate=0.0), "learning_rate"),
+        (lambda: Training(epochs=0), "epochs"),
+        (lambda: Training(penalties={"l2": -1.0}), "strength"),
+        (lambda: Objective(Network(2, [Layer(1)]), {"l3": 1.0}), "no penalty 'l3'"),
+    ],
+)
+def test_a_wrong_description_gets_a_sentence(make, message):
+    with pytest.raises(OptionError, match=message):
+        make()
+
+
+def test_descriptions_survive_json():
+    network = Network(3, [Layer(4, "elu(alpha=0.5)", 0.2), Layer(2)], "huber(delta=2)", "float32")
+    assert Network.from_dict(network.as_dict()) == network
+    assert Training(penalties={"l2": 0.1}).as_dict()["penalties"] == {"l2": 0.1}
+
+
+VARIANCE = {
+    "glorot_uniform": 2 / 500,
+    "glorot_normal": 2 / 500,
+    "he_uniform": 2 / 300,
+    "he_normal": 2 / 300,
+    "lecun_uniform": 1 / 300,
+    "lecun_normal": 1 / 300,
+    "scikit_learn": 2 / 500,
+    "zeros": 0.0,
+    "orthogonal": 1 / 300,
+}
+
+
+@pytest.mark.parametrize("name", INITIALISERS)
+def test_initialisers_have_their_variance(name, rng):
+    W = INITIALISERS[name].draw(rng, 300, 200, 1.0)
+    assert W.shape == (300, 200)
+    assert np.var(W) == pytest.approx(VARIANCE[name], rel=0.03)
+
+
+def test_orthogonal_weights_are_orthonormal(rng):
+    for shape in ((7, 4), (4, 7)):
+        W = INITIALISERS["orthogonal"].draw(rng, *shape, 2.0)
+        small = W.T @ W if shape[0] > shape[1] else W @ W.T
+        np.testing.assert_allclose(small, 4 * np.eye(4), atol=1e-13)
+
+
+def test_given_parameters_are_checked(rng):
+    layout = Layout(make_network("squared_error"))
+    with pytest.raises(OptionError, match="2 arrays are needed"):
+        layout.pack([np.zeros((4, 5))], [np.zeros(5)])
+    with pytest.raises(OptionError, match="W of layer 2 must have shape"):
+        layout.pack([np.zeros((4, 5)), np.zeros((4, 5))], [np.zeros(5), np.zeros(2)])
+    with pytest.raises(OptionError, match="There are 2 layers"):
+        initial(layout.network, rng, ["he_normal"])
+
+
+def test_schedules_at_their_corners():
+    def factor(text, t, epoch=0.0, samples=0):
+        row = SCHEDULES.find(text)
+        return float(np.asarray(row.factor(t, epoch, samples, *row.parameters.values())))
+
+    assert factor("cosine(floor=0.1)", 0.0) == 1.0
+    assert factor("cosine(floor=0.1)", 1.0) == pytest.approx(0.1)
+    assert factor("one_cycle", 0.0) == pytest.approx(0.04)
+    assert factor("one_cycle", 0.3) == pytest.approx(1.0)
+    assert factor("one_cycle", 1.0) == pytest.approx(4e-6)
+    assert factor("step(every=2, gamma=0.5)", 0.0, epoch=4.5) == 0.25
+    assert factor("inverse_scaling", 0.0, samples=99) == pytest.approx(0.1)
+    assert factor("warm_restarts(period=10, growth=2)", 0.0, epoch=29.999) < 1e-6
+    assert factor("warm_restarts(period=10, growth=2)", 0.0, epoch=30.0) == 1.0
+    assert factor("warm_restarts(period=10, growth=1)", 0.0, epoch=15.0) == pytest.approx(0.5)
+
+
+class TestSecondOrder:
+    @pytest.mark.parametrize("size", [2, 10])
+    def test_lbfgs_goes_the_way_of_lbfgs_b(self, size):
+        """The same method without bounds: the same iterations, evaluations and minimum."""
+        start = np.full(size, -1.2)
+
+        def f(x):
+            return scipy.optimize.rosen(x), scipy.optimize.rosen_der(x)
+
+        theirs = scipy.optimize.minimize(f, start, jac=True, method="L-BFGS-B", options={"gtol": 1e-8})
+        ours = list(second_order.lbfgs(f, start, tol=1e-8))
+        assert (len(ours), ours[-1].evaluations) == (theirs.nit, theirs.nfev)
+        np.testing.assert_allclose(ours[-1].theta, theirs.x, atol=1e-6)
+
+    def test_lbfgs_ends_at_a_minimum_and_where_it_is_stuck(self):
+        assert next(second_order.lbfgs(lambda x: (x @ x, 2 * x), np.zeros(3))).status == "gradient"
+        wrong = second_order.lbfgs(lambda x: (float(x @ x), -2 * x), np.ones(3))
+        assert list(wrong)[-1].status == "stuck"
+
+    def test_lbfgs_on_a_hard_line(self, rng):
+        def f(x):
+            return float(np.sum(np.sqrt(1e-6 + x * x) + 0.1 * np.sin(9 * x))), x / np.sqrt(
+                1e-6 + x * x
+            ) + 0.9 * np.cos(9 * x)
+
+        values = [iterate.value for iterate in second_order.lbfgs(f, rng.normal(size=6), tol=1e-9)]
+        assert all(b <= a for a, b in itertools.pairwise(values))
+
+    def test_a_matrix_that_is_not_positive_definite_gives_no_step(self):
+        assert second_order.damped_step(-np.eye(2), np.ones(2), 0.1) is None
+
+    def test_levenberg_marquardt_ends(self):
+        def equations(x):
+            return float(x @ x) / 2, x, np.eye(2)
+
+        def value(x):
+            return float(x @ x) / 2
+
+        assert next(second_order.levenberg_marquardt(value, equations, np.zeros(2))).status == "gradient"
+        assert (
+            list(second_order.levenberg_marquardt(lambda x: np.inf, equations, np.ones(2)))[-1].status
+            == "damping"
+        )
+
+
+def run_training(training, *, loss="squared_error", rows=60, engine="interpreted", **options):
+    """Train a small network; returns its state and outcome."""
+    objective = Objective(make_network(loss, "tanh"), options.pop("strengths", {}))
+    theta, batch = make_problem(objective.network, rows=rows)
+    state = train.State.begin(theta, training)
+    run = train.make_run(objective, training, engine)
+    return state, train.fit(objective, training, batch, state, run=run, **options)
+
+
+class TestTraining:
+    def test_it_stops_without_improvement_and_says_so(self):
+        said = []
+        state, outcome = run_training(Training(tol=10.0, patience=3), announce=said.append)
+        assert (outcome.reason, outcome.epochs) == ("converged", 5)
+        assert said == [
+            "Training loss did not improve more than tol=10.000000 for 3 consecutive epochs. Stopping."
+        ]
+        assert len(state.history["loss"]) == 5
+
+    def test_a_plateau_lowers_the_rate_until_it_is_small(self):
+        said = []
+        training = Training(
+            learning_rate=1e-3, schedule="adaptive(minimum=1e-4)", tol=10.0, patience=1, epochs=90
+        )
+        state, outcome = run_training(training, announce=said.append)
+        assert outcome.reason == "converged"
+        assert state.plateau == pytest.approx(1 / 25)
+        assert said[-1].endswith("Learning rate too small. Stopping.")
+
+    def test_the_best_parameters_of_a_monitor_come_back(self):
+        values = iter([3.0, 1.0, np.nan, 2.0, 5.0])
+        kept = []
+        monitor = train.Monitor("score", lambda predict: next(values), higher_is_better=False)
+        state, outcome = run_training(
+            Training(epochs=5, patience=None),
+            monitor=monitor,
+            callbacks=[lambda epoch: kept.append(epoch.theta.copy())],
+        )
+        assert outcome.reason == "epochs"
+        assert state.best_value == 1.0
+        np.testing.assert_array_equal(state.theta, kept[1])
+
+    def test_a_callback_may_stop_and_may_not_write(self):
+        def callback(epoch):
+            with pytest.raises(ValueError, match="read-only"):
+                epoch.theta[:] = 0
+            return epoch.number == 2
+
+        _, outcome = run_training(Training(), callbacks=[callback])
+        assert (outcome.reason, outcome.epochs) == ("callback", 2)
+        _, outcome = run_training(Training("lbfgs"), callbacks=[callback])
+        assert (outcome.reason, outcome.epochs) == ("callback", 2)
+
+    @pytest.mark.parametrize("engine", ["interpreted", "compiled"])
+    def test_divergence_stops_at_once_with_finite_parameters(self, engine):
+        training = Training("gradient_descent", 1e200, batch_size=10)
+        state, outcome = run_training(training, engine=engine)
+        assert outcome.reason == "diverged"
+        assert "epoch 1" in outcome.detail
+        assert np.isfinite(state.theta).all()
+
+    def test_ctrl_c_keeps_finite_parameters(self):
+        def interrupt(epoch):
+            raise KeyboardInterrupt
+
+        state, outcome = run_training(Training(), callbacks=[interrupt])
+        assert outcome.reason == "interrupted"
+        assert np.isfinite(state.theta).all()
+
+    def test_full_batch_methods_end_for_their_reasons(self):
+        assert run_training(Training("lbfgs", epochs=3, tol=1e-9))[1].reason == "epochs"
+        assert run_training(Training("lbfgs", max_evaluations=4, tol=1e-9))[1].reason == "evaluations"
+        assert run_training(Training("lbfgs", tol=10.0))[1].reason == "converged"
+        flat = train.Monitor("flat", lambda predict: 1.0)
+        assert run_training(Training("lbfgs", patience=2, tol=1e-9), monitor=flat)[1].reason == "converged"
+
+    def test_levenberg_marquardt_says_what_it_cannot_do(self):
+        with pytest.raises(OptionError, match="sum of squares"):
+            run_training(Training("levenberg_marquardt"), loss="poisson")
+        with pytest.raises(OptionError, match="no penalty but l2"):
+            run_training(Training("levenberg_marquardt"), strengths={"l1": 0.1})
+
+    def test_an_unknown_engine_gets_a_sentence(self):
+        with pytest.raises(OptionError, match="engine must be"):
+            run_training(Training(), engine="quick")
+
+    def test_shuffling_can_be_left_out(self):
+        a, b = (run_training(Training(epochs=2, batch_size=7, shuffle=s))[0].theta for s in (False, True))
+        assert not np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_weight_two_equals_the_row_twice_and_two_copies_change_nothing(loss):
+    objective = Objective(make_network(loss))
+    theta, batch = make_problem(objective.network, rows=9)
+    run = chainrule.reference.Run(objective)
+    weights = np.ones(9)
+    weights[4] = 2.0
+    rows = [*range(9), 4]
+    weighted = run.loss_and_gradient(theta, Batch(batch.X, batch.Y, weights))
+    repeated = run.loss_and_gradient(theta, batch.take(rows))
+    assert weighted[0] == pytest.approx(repeated[0], rel=1e-14)
+    np.testing.assert_allclose(weighted[1], repeated[1], rtol=1e-11, atol=1e-15)
+    twice = run.loss_and_gradient(theta, batch.take([*range(9), *range(9)]))
+    assert twice[0] == pytest.approx(run.loss(theta, batch), rel=1e-14)
+
+
+def test_the_check_speaks_of_the_model_kind():
+    with pytest.raises(OptionError, match="no gradient to check"):
+        chainrule.check_gradients(object(), np.zeros((2, 2)), np.zeros(2))
