@@ -15,7 +15,7 @@ from conftest import make_network, make_problem
 from scipy.sparse import csr_array
 
 import chainrule
-from chainrule import compiled, reference, train, units
+from chainrule import check, compiled, reference, train, units
 from chainrule.equations import ACTIVATIONS, LOSSES, OPTIMISERS, SCHEDULES
 from chainrule.parameters import Layout
 from chainrule.problem import Batch, Objective
@@ -181,7 +181,7 @@ def test_an_activation_added_at_run_time_compiles_and_checks(cubic, dtype):
     _, gradient = compiled.Run(objective).loss_and_gradient(theta, batch)
     _, expected = reference.Run(objective).loss_and_gradient(theta, batch)
     assert relative(gradient, expected) <= TOLERANCE[dtype]
-    assert chainrule.check.check_objective(objective, theta, batch).passed
+    assert check.check_objective(objective, theta, batch).passed
     assert relative(units.gradient(network, theta, batch), expected) < 0.1  # (no penalty there)
 
 
@@ -207,7 +207,7 @@ def test_a_wrong_slope_is_found_by_the_check():
     try:
         objective = Objective(make_network("squared_error", "wrong"))
         theta, batch = make_problem(objective.network)
-        report = chainrule.check.check_objective(objective, theta, batch)
+        report = check.check_objective(objective, theta, batch)
         assert not report.passed
         with pytest.raises(chainrule.CheckError, match="DOES NOT agree"):
             report.raise_if_failed()
