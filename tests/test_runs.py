@@ -118,10 +118,13 @@ def train_both(network, training, *, strengths=None, per_batch=False, rows=150):
 def test_optimisers_agree_after_50_steps(optimiser):
     full = OPTIMISERS[optimiser].full_batch
     network = make_network("squared_error", ["tanh", "silu"], hidden=(6, 5), dropout=0.0 if full else 0.2)
+    rows = 150
+    if optimiser == "lbfgs":
+        # Its path magnifies a difference in rounding some 100,000 times in 50 steps: one hidden layer
+        # and more rows keep that factor in bounds.
+        network, rows = make_network("squared_error", "tanh", hidden=(6,)), 400
     training = Training(optimiser, 0.01, epochs=50 if full else 10, batch_size=32, patience=None, tol=1e-12)
-    fast, slow = train_both(
-        network, training, strengths={"l2": 0.03 if optimiser == "lbfgs" else 1e-3} if full else None
-    )
+    fast, slow = train_both(network, training, strengths={"l2": 1e-3} if full else None, rows=rows)
     assert fast.t == slow.t == (0 if full else 50)
     assert len(fast.history["loss"]) == (50 if full else 10)
     assert np.max(np.abs(fast.theta - slow.theta)) <= 1e-10
