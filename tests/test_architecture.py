@@ -24,9 +24,9 @@ ORDER = (
     {"spec"},
     {"parameters"},
     {"problem"},
-    {"reference", "kernels"},
-    {"units"},
-    {"loops"},
+    {"reference", "elementary"},
+    {"units", "kernels"},
+    {"templates", "loops"},
     {"compiled"},
     {"second_order"},
     {"state"},
@@ -61,7 +61,7 @@ ORDER = (
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
 RUNS = ({"reference"}, {"kernels", "loops", "compiled"})  # the two runs never meet
-MAY_IMPORT_NUMBA = {"kernels", "compiled"}
+MAY_IMPORT_NUMBA = {"elementary", "kernels", "compiled"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {"numba", "llvmlite", "sklearn", "scipy", "polars", "narwhals", "pandas"}
 

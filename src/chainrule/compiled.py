@@ -14,7 +14,8 @@ import numpy as np
 from numba import types
 from numba.extending import register_jitable
 
-from chainrule import loops as templates
+from chainrule import loops as loop_module
+from chainrule import templates
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
@@ -45,13 +46,12 @@ from chainrule.loops import (
     P0,
     P1,
     UNITS,
-    UPDATES,
     X_AT,
     Z_AT,
     Method,
     Plan,
     Rows,
-    row_statistics,
+    Space,
 )
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective, Stretch, decay_free
@@ -69,9 +69,9 @@ def signatures(dtype: str) -> dict[str, Any]:
         "call_forward": types.void(M, V, M),
         "call_backward": types.void(M, M, V, M, V),
         "call_jacobian": types.void(M, M, M),
-        "call_activate": types.void(M, V, M),
+        "call_activate": types.void(M, V, M, R),
         "call_deactivate": types.void(M, M, V, M),
-        "call_loss": real(M, M, V, F, V, M),
+        "call_loss": real(M, M, V, F, V, M, R),
         "call_penalty": real(V, F, V),
         "call_update": types.void(V, V, M, integer, integer, real, integer, R, V),
     }
@@ -80,7 +80,7 @@ def signatures(dtype: str) -> dict[str, Any]:
 @lru_cache
 def loops(dtype: str) -> SimpleNamespace:
     """The loops of a dtype, each compiled at its first call."""
-    scope = dict(vars(templates))
+    scope = dict(vars(loop_module))
     scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
     scope.update(layer_key=specialise(stream_key, literals=False), coin=specialise(kept, literals=False))
     for helper in HELPERS:
@@ -96,7 +96,7 @@ def loops(dtype: str) -> SimpleNamespace:
 
 
 def _address(sort: str, dtype: str, template: Any, **parts: Any) -> int:
-    return address_of(bind(template, **parts), signatures(dtype)[sort])
+    return address_of(bind(template, dtype, **parts), signatures(dtype)[sort])
 
 
 @lru_cache
@@ -122,7 +122,9 @@ def _activation_addresses(row: Activation, dtype: str) -> tuple[int, int]:
 @lru_cache
 def _activate_address(f: Any, coupled: bool, count: int, dtype: str) -> int:
     if coupled:
-        return _address("call_activate", dtype, templates.activate_coupled, f=f, statistics=row_statistics)
+        return _address(
+            "call_activate", dtype, templates.activate_coupled, f=f, statistics=templates.row_statistics
+        )
     return _address("call_activate", dtype, templates.activate_entries, f=f, N=count)
 
 
@@ -138,9 +140,10 @@ def _address_of_pullback(pullback: Any, dtype: str) -> int:
 
 @lru_cache
 def _loss_address(value: Any, slope: Any, coupled: bool, count: int, dtype: str) -> int:
-    parts = {"value": value, "slope": slope}
+    parts = {"value": value, "slope": slope, "weighted": templates.weigh}
     if coupled:
-        return _address("call_loss", dtype, templates.loss_coupled, statistics=row_statistics, **parts)
+        parts["statistics"] = templates.row_statistics
+        return _address("call_loss", dtype, templates.loss_coupled, **parts)
     return _address("call_loss", dtype, templates.loss_entries, N=count, **parts)
 
 
@@ -155,7 +158,7 @@ def _update_address(
     name: str, step: Any, scalars: Any, slots: int, counts: tuple[int, int], dtype: str
 ) -> int:
     parts = {"step": step, "scalars": scalars, "N": counts[0], "M": counts[1]}
-    return _address("call_update", dtype, UPDATES[slots], **parts)
+    return _address("call_update", dtype, templates.UPDATES[slots], **parts)
 
 
 def make_method(row: Optimiser, dtype: str) -> Method:
@@ -193,8 +196,11 @@ def make_plan(objective: Objective) -> Plan:
             at[D_AT] = column
         column += layer.units
     width = max(network.widths)
-    places = np.array([column, column + network.outputs, column + network.outputs + width, 0])
-    places[3] = places[2] + width
+    coupled = [
+        layer.units for layer, row in zip(network.layers, network.activations, strict=True) if row.coupled
+    ]
+    places = np.cumsum([column, network.outputs, width, width, 3 * max([network.outputs, *coupled])])
+    places[4] -= places[3]
     strengths = {name: s for name, s in objective.strengths.items() if s}
     return Plan(
         layers=table,
@@ -258,17 +264,19 @@ class Run:
         self.plan = make_plan(objective)
         self.loops = loops(self.dtype)
         self.method = make_method(optimiser, self.dtype) if optimiser and optimiser.step else None
-        self._work = np.empty(0, self.dtype)
-        self._w = np.empty(0, self.dtype)
+        self._space = Space(np.empty(0, self.dtype), np.empty(0, self.dtype), np.empty(0))
         self._data: tuple[Any, Rows] | None = None
         self._gradient = np.empty(objective.layout.size, self.dtype)
 
-    def _space(self, rows: int) -> tuple[Array, Array]:
+    def _room(self, rows: int) -> Space:
         """A workspace for that many rows, kept from call to call."""
-        if self._w.size < rows:
-            self._w = np.empty(rows, self.dtype)
-            self._work = np.empty(rows * int(self.plan.places[3]), self.dtype)
-        return self._work, self._w
+        if self._space.weights.size < rows:
+            self._space = Space(
+                np.empty(rows * int(self.plan.places[3]), self.dtype),
+                np.empty(rows, self.dtype),
+                np.empty(rows * int(self.plan.places[4])),
+            )
+        return self._space
 
     def _rows(self, batch: Batch) -> Rows:
         if self._data is None or self._data[0] is not batch:
@@ -284,7 +292,7 @@ class Run:
         chunk = max(1, min(n, CHUNK))
         out = np.empty((n, self.network.layers[layer].units), self.dtype)
         order = np.arange(n)
-        self.loops.run_forward(self.plan, rows, theta, *self._space(chunk), order, chunk, layer, link, out)
+        self.loops.run_forward(self.plan, rows, theta, self._room(chunk), order, chunk, layer, link, out)
         return out
 
     def predict(self, theta: Array, X: Any) -> Array:
@@ -294,9 +302,9 @@ class Run:
     def _evaluate(self, theta: Array, batch: Batch, want: bool) -> tuple[float, Array]:
         n = len(batch)
         chunk, gradient = max(1, min(n, CHUNK)), np.empty_like(self._gradient)
-        space, order = self._space(chunk), np.arange(n)
+        space, order = self._room(chunk), np.arange(n)
         value = self.loops.run_gradient(
-            self.plan, self._rows(batch), theta, gradient, self._gradient, *space, order, chunk, want
+            self.plan, self._rows(batch), theta, gradient, self._gradient, space, order, chunk, want
         )
         return float(value), gradient
 
@@ -314,9 +322,9 @@ class Run:
         rows = make_rows(X, np.zeros((n, outputs), self.dtype), None, 0, self.dtype)
         J = np.zeros((n, outputs, self.objective.layout.size), self.dtype)
         kinds = [_jacobian_address(layer.kind, self.dtype) for layer in self.network.layers]
-        space, order = self._space(n), np.arange(n)
+        space, order = self._room(n), np.arange(n)
         self.loops.run_jacobian(
-            self.plan, np.array(kinds), rows, theta, *space, order, J, np.empty_like(self._gradient)
+            self.plan, np.array(kinds), rows, theta, space, order, J, np.empty_like(self._gradient)
         )
         return self.values(theta, X), J
 
@@ -331,6 +339,6 @@ class Run:
         seed = np.array([s.seed], dtype=np.uint64)
         done = self.loops.run_steps(
             self.plan, self._rows(s.batch), self.method, s.theta, s.slots, self._gradient,
-            *self._space(s.batch_size), s.order, span, s.rates, s.losses, seed,
+            self._room(s.batch_size), s.order, span, s.rates, s.losses, seed,
         )  # fmt: skip
         return int(done)

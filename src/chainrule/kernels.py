@@ -32,15 +32,17 @@ import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import intrinsic, overload
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from chainrule import equation
+from chainrule import elementary, equation
 from chainrule.equation import Function
 
 COMPILED = not numba.config.DISABLE_JIT
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 PACKAGE = Path(__file__).parent
+OWN_FILES = ("elementary.py", "kernels.py", "templates.py", "loops.py", "compiled.py")
+ELEMENTARY = ("exp", "expm1", "log", "log1p", "tanh", "erfc")
 
 
 # ------------------------------------------------------------------ digests
@@ -49,15 +51,12 @@ PACKAGE = Path(__file__).parent
 @cache
 def source_digest() -> str:
     """A digest of every source that kernels are made from."""
-    files = sorted([*PACKAGE.glob("equations/*.py"), PACKAGE / "equation.py", *_own_files()])
+    own = (PACKAGE / name for name in OWN_FILES)
+    files = sorted([*PACKAGE.glob("equations/*.py"), PACKAGE / "equation.py", *own])
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def _own_files() -> Iterable[Path]:
-    return (PACKAGE / name for name in ("kernels.py", "loops.py", "compiled.py"))
 
 
 def function_digest(function: Function) -> bytes:
@@ -137,8 +136,8 @@ def _same_code(definition: ast.FunctionDef, function: Function) -> bool:
     return bool(code.co_code == function.__code__.co_code and code.co_names == function.__code__.co_names)
 
 
-def specialise(function: Function, *, literals: bool = True) -> Function:
-    """A function of the tables in the form that kernels may call.
+def specialise(function: Function, dtype: str = "float64", *, literals: bool = True) -> Function:
+    """A function of the tables in the form that kernels of a dtype may call.
 
     Functions of `chainrule.equations` that it calls are specialised with it.
     """
@@ -146,11 +145,45 @@ def specialise(function: Function, *, literals: bool = True) -> Function:
         return function
     typed = typed_literals(function) if literals else function
     scope = dict(typed.__globals__)
-    for name in typed.__code__.co_names:
-        helper = scope.get(name)
-        if inspect.isfunction(helper) and helper.__module__.startswith("chainrule.equations"):
-            scope[name] = specialise(helper, literals=literals)
-    return register_jitable(rebind(typed, scope))  # type: ignore[no-any-return]
+    for name, helper in _helpers(typed):
+        if name in ELEMENTARY and helper is getattr(equation, name):
+            scope[name] = getattr(series(dtype), name)
+        elif helper.__module__.startswith("chainrule.equations"):
+            scope[name] = specialise(helper, dtype, literals=literals)
+    return elementary.inlined(rebind(typed, scope))
+
+
+def series(dtype: str) -> Any:
+    """exp, log and their like for kernels of a dtype."""
+    if not COMPILED:
+        return equation
+    return elementary.NARROW if dtype == "float32" else elementary.WIDE
+
+
+def _helpers(function: Function) -> Iterable[tuple[str, Function]]:
+    """The functions that a function calls by their names."""
+    called = ((name, function.__globals__.get(name)) for name in function.__code__.co_names)
+    return [(name, helper) for name, helper in called if inspect.isfunction(helper)]
+
+
+def is_elementary(function: Function) -> bool:
+    """Whether a function of the tables is made of exp, log and their like."""
+    return any(
+        helper is getattr(equation, name, None)
+        if name in ELEMENTARY
+        else helper.__module__.startswith("chainrule.equations") and is_elementary(helper)
+        for name, helper in _helpers(function)
+    )
+
+
+def to_double(x: Any) -> Any:
+    """x in double precision."""
+    return np.float64(x)
+
+
+def unchanged(x: Any) -> Any:
+    """x as it is."""
+    return x
 
 
 def rebind(function: Function, scope: dict[str, Any], name: str | None = None) -> Function:
@@ -267,18 +300,26 @@ def template_name(template: Function, digest: bytes) -> str:
     return f"{template.__name__}_{mark}"
 
 
-def bind(template: Function, **parts: Any) -> Function:
-    """A kernel from a template: the names that it leaves open are bound to the given functions."""
+def bind(template: Function, dtype: str, **parts: Any) -> Function:
+    """A kernel from a template: the names that it leaves open are bound to the given functions.
+
+    Kernels of float32 that need exp, log and their like compute in double precision, through the open
+    name `wide`, and round once: that is as fast and saves all thought about cancellation.
+    """
+    functions = {name: part for name, part in parts.items() if inspect.isfunction(part)}
     digest = b"".join(
-        name.encode() + (function_digest(part) if inspect.isfunction(part) else repr(part).encode())
+        name.encode() + (function_digest(part) if name in functions else repr(part).encode())
         for name, part in sorted(parts.items())
     )
-    literals = not template.__name__.startswith("layer_")
-    bound = {
-        name: specialise(part, literals=literals) if inspect.isfunction(part) else part
-        for name, part in parts.items()
-    }
-    return rebind(template, {**template.__globals__, **bound}, template_name(template, digest))
+    whole = template.__name__.startswith("layer_")  # these work with shapes: their literals are whole numbers
+    bound = dict(parts)
+    for name, part in functions.items():
+        literals = not whole and part.__module__ != template.__module__
+        bound[name] = specialise(part, dtype, literals=literals)
+    widened = dtype == "float32" and any(is_elementary(part) for part in functions.values())
+    bound["wide"] = specialise(to_double if widened else unchanged, literals=False)
+    name = template_name(template, dtype.encode() + digest)
+    return rebind(template, {**template.__globals__, **bound}, name)
 
 
 PLAIN: list[Function] = []  # without a compiler, a kernel's address is its place in this list

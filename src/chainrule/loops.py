@@ -1,13 +1,12 @@
 # mypy: disable-error-code="name-defined, no-untyped-call"
-"""The loops of the compiled run, and the templates of its kernels: plain functions that Numba compiles.
+"""The loops of the compiled run: plain functions that Numba compiles once for each dtype.
 
 The loops read like the mathematics: forward through the layers, the loss, backward through the layers,
 the penalties, the update. They know no layer kind, activation, loss or optimiser: each is a kernel,
 compiled once from its row and called by its address. All arrays of a step live in one workspace, laid
 out by a `Plan`; nothing is allocated in a loop.
 
-Names that stand open here (f, slope, call_forward, ...) are bound by `chainrule.kernels` and
-`chainrule.compiled`.
+Names that stand open here (call_forward, coin, ...) are bound by `chainrule.compiled`.
 """
 
 from __future__ import annotations
@@ -16,124 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.kernels import fixed
-
 # Columns of Plan.layers: addresses, sizes, and places in the parameters, constants and workspace.
 FORWARD, BACKWARD, ACTIVATE, DEACTIVATE, INPUTS, UNITS, P0, P1, C0, C1, X_AT, Z_AT, A_AT, D_AT = range(14)
-
-# ------------------------------------------------------------------ kernel templates
-# Names that a template leaves open (f, slope, value, N, ...) are bound by `kernels.bind`.
-
-
-def layer_forward(X, p, Z):
-    f(X, p, Z)
-
-
-def layer_backward(dZ, X, p, dX, dp):
-    f(dZ, X, p, dX, dp)
-
-
-def layer_jacobian(dZ, X, J):
-    f(dZ, X, J)
-
-
-def activate_entries(Z, c, A):
-    z, a, constants = Z.reshape(-1), A.reshape(-1), fixed(c, N)
-    for i in range(z.size):
-        a[i] = f(z[i], *constants)
-
-
-def deactivate_entries(Z, A, c, dA):
-    z, a, d, constants = Z.reshape(-1), A.reshape(-1), dA.reshape(-1), fixed(c, N)
-    for i in range(z.size):
-        d[i] *= slope(z[i], a[i], *constants)
-
-
-def row_statistics(Z, i):
-    """Of row i of logits: the largest, and the sum of exp(z - largest) over the others."""
-    top = 0
-    for k in range(1, Z.shape[1]):
-        if Z[i, k] > Z[i, top]:
-            top = k
-    m, r = Z[i, top], Z[i, top] * 0
-    for k in range(Z.shape[1]):
-        if k != top:
-            r += np.exp(Z[i, k] - m)
-    return m, r
-
-
-def activate_coupled(Z, c, A):
-    for i in range(Z.shape[0]):
-        m, r = statistics(Z, i)
-        for k in range(Z.shape[1]):
-            A[i, k] = f(Z[i, k], m, r)
-
-
-def deactivate_coupled(Z, A, c, dA):
-    for i in range(Z.shape[0]):
-        s = A[i, 0] * dA[i, 0]
-        for k in range(1, Z.shape[1]):
-            s += A[i, k] * dA[i, k]
-        for k in range(Z.shape[1]):
-            dA[i, k] = pullback(A[i, k], dA[i, k], s)
-
-
-def loss_entries(Z, Y, w, scale, c, dZ):
-    constants, total = fixed(c, N), 0.0
-    for i in range(Z.shape[0]):
-        g = w[i] * scale
-        for k in range(Z.shape[1]):
-            dZ[i, k] = slope(Z[i, k], Y[i, k], *constants) * g
-            total += value(Z[i, k], Y[i, k], *constants) * w[i]
-    return total
-
-
-def loss_coupled(Z, Y, w, scale, c, dZ):
-    total = 0.0
-    for i in range(Z.shape[0]):
-        g = w[i] * scale
-        m, r = statistics(Z, i)
-        for k in range(Z.shape[1]):
-            dZ[i, k] = slope(Z[i, k], Y[i, k], m, r) * g
-            total += value(Z[i, k], Y[i, k], m, r) * w[i]
-    return total
-
-
-def penalty(w, strength, g):
-    total = 0.0
-    for i in range(w.size):
-        g[i] += strength * slope(w[i])
-        total += value(w[i])
-    return total * strength
-
-
-def update_0(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c = fixed(scalar, M)
-    for i in range(start, stop):
-        w[i] = step(w[i], g[i], *c)
-
-
-def update_1(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c, v = fixed(scalar, M), S[0]
-    for i in range(start, stop):
-        w[i], v[i] = step(w[i], g[i], v[i], *c)
-
-
-def update_2(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c, m, v = fixed(scalar, M), S[0], S[1]
-    for i in range(start, stop):
-        w[i], m[i], v[i] = step(w[i], g[i], m[i], v[i], *c)
-
-
-UPDATES = (update_0, update_1, update_2)
-
-# ------------------------------------------------------------------ loops
 
 
 class Plan(NamedTuple):
@@ -147,7 +30,7 @@ class Plan(NamedTuple):
     penalties: Any  # int64: address of each penalty
     strengths: Any  # float64: strength of each penalty
     segments: Any  # int64 (pieces, 3): start, stop, free of decay
-    places: Any  # int64 (4,): where Y and the two derivative buffers are; columns in all
+    places: Any  # int64 (5,): where Y and the two derivative buffers are; columns in all; of the scratch
     per_batch: Any  # int64 (1,)
 
 
@@ -160,6 +43,14 @@ class Rows(NamedTuple):
     starts: Any
     Y: Any
     weights: Any
+
+
+class Space(NamedTuple):
+    """Room for the rows of a step: for all their arrays, for their weights, and a scratch."""
+
+    work: Any
+    weights: Any
+    scratch: Any
 
 
 class Method(NamedTuple):
@@ -208,49 +99,51 @@ def drop(values, out, key, rate):
             o[i] = 0
 
 
-def forward_pass(plan, theta, work, n, seed, t, training):
+def forward_pass(plan, theta, space, n, seed, t, training):
     """Forward through the layers."""
     for index in range(plan.layers.shape[0]):
         at = plan.layers[index]
-        X = view(work, at[X_AT], n, at[INPUTS])
-        Z = view(work, at[Z_AT], n, at[UNITS])
+        X = view(space.work, at[X_AT], n, at[INPUTS])
+        Z = view(space.work, at[Z_AT], n, at[UNITS])
         call_forward(at[FORWARD], (X, theta[at[P0] : at[P1]], Z))
-        A = view(work, at[A_AT], n, at[UNITS])
+        A = view(space.work, at[A_AT], n, at[UNITS])
         if at[ACTIVATE] >= 0:
-            call_activate(at[ACTIVATE], (Z, plan.constants[at[C0] : at[C1]], A))
+            call_activate(at[ACTIVATE], (Z, plan.constants[at[C0] : at[C1]], A, space.scratch))
         if at[D_AT] != at[A_AT]:
-            D = view(work, at[D_AT], n, at[UNITS])
+            D = view(space.work, at[D_AT], n, at[UNITS])
             if training:
                 drop(A, D, layer_key(seed, np.uint64(t), np.uint64(index)), plan.dropout[index])
             else:
                 D[:] = A
 
 
-def backward_pass(plan, theta, work, n, gradient, seed, t, training):
+def backward_pass(plan, theta, space, n, gradient, seed, t, training):
     """Backward through the layers; the derivative of the loss lies in the first of two buffers."""
     here, there = plan.places[1], plan.places[2]
     for index in range(plan.layers.shape[0] - 1, -1, -1):
         at = plan.layers[index]
-        dA = view(work, here, n, at[UNITS])
+        dA = view(space.work, here, n, at[UNITS])
         if training and at[D_AT] != at[A_AT]:
             drop(dA, dA, layer_key(seed, np.uint64(t), np.uint64(index)), plan.dropout[index])
         if at[DEACTIVATE] >= 0:
-            Z, A = view(work, at[Z_AT], n, at[UNITS]), view(work, at[A_AT], n, at[UNITS])
+            Z, A = view(space.work, at[Z_AT], n, at[UNITS]), view(space.work, at[A_AT], n, at[UNITS])
             call_deactivate(at[DEACTIVATE], (Z, A, plan.constants[at[C0] : at[C1]], dA))
-        X = view(work, at[X_AT], n, at[INPUTS])
-        dX = view(work, there, n if index > 0 else 0, at[INPUTS])
+        X = view(space.work, at[X_AT], n, at[INPUTS])
+        dX = view(space.work, there, n if index > 0 else 0, at[INPUTS])
         p, dp = theta[at[P0] : at[P1]], gradient[at[P0] : at[P1]]
         call_backward(at[BACKWARD], (dA, X, p, dX, dp))
         here, there = there, here
 
 
-def loss_pass(plan, work, n, w, scale):
+def loss_pass(plan, space, n, scale):
     """The loss of the rows in the workspace (not yet divided), and its derivative."""
     last = plan.layers[plan.layers.shape[0] - 1]
-    Z = view(work, last[D_AT], n, last[UNITS])
-    Y = view(work, plan.places[0], n, last[UNITS])
-    dZ = view(work, plan.places[1], n, last[UNITS])
-    return call_loss(plan.loss[0], (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ))
+    Z = view(space.work, last[D_AT], n, last[UNITS])
+    Y = view(space.work, plan.places[0], n, last[UNITS])
+    dZ = view(space.work, plan.places[1], n, last[UNITS])
+    w = space.weights[:n]
+    arguments = (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ, space.scratch)
+    return call_loss(plan.loss[0], arguments)
 
 
 def penalty_pass(plan, theta, gradient, scale):
@@ -275,23 +168,23 @@ def penalty_scale(plan, total):
     return 1 / total if total > 0 else 0.0
 
 
-def load(plan, data, order, begin, n, work, w):
+def load(plan, data, order, begin, n, space):
     """Bring rows into the workspace; returns their total weight."""
     first, last = plan.layers[0], plan.layers[plan.layers.shape[0] - 1]
-    X = view(work, first[X_AT], n, first[INPUTS])
-    return gather(data, order, begin, n, X, view(work, plan.places[0], n, last[UNITS]), w)
+    X = view(space.work, first[X_AT], n, first[INPUTS])
+    return gather(data, order, begin, n, X, view(space.work, plan.places[0], n, last[UNITS]), space.weights)
 
 
-def run_steps(plan, data, method, theta, slots, gradient, work, w, order, span, rates, losses, seed):
+def run_steps(plan, data, method, theta, slots, gradient, space, order, span, rates, losses, seed):
     """Training steps span[0] to span[1] of an epoch; span[2] is the batch size, span[3] the steps before."""
     for number in range(span[0], span[1]):
         begin, t = number * span[2], span[3] + number - span[0] + 1
         n = min(span[2], order.size - begin)
-        total = load(plan, data, order, begin, n, work, w)
+        total = load(plan, data, order, begin, n, space)
         scale = 1 / total if total > 0 else 0.0
-        forward_pass(plan, theta, work, n, seed[0], t, True)
-        value = loss_pass(plan, work, n, w[:n], scale) * scale
-        backward_pass(plan, theta, work, n, gradient, seed[0], t, True)
+        forward_pass(plan, theta, space, n, seed[0], t, True)
+        value = loss_pass(plan, space, n, scale) * scale
+        backward_pass(plan, theta, space, n, gradient, seed[0], t, True)
         value += penalty_pass(plan, theta, gradient, penalty_scale(plan, total))
         losses[number - span[0]] = value
         if not np.isfinite(value):
@@ -304,7 +197,7 @@ def run_steps(plan, data, method, theta, slots, gradient, work, w, order, span, 
     return span[1] - span[0]
 
 
-def run_gradient(plan, data, theta, gradient, part, work, w, order, chunk, want):
+def run_gradient(plan, data, theta, gradient, part, space, order, chunk, want):
     """Loss of all rows with penalties and, if wanted, its gradient; a chunk of rows at a time."""
     gradient[:] = 0
     value, total = 0.0, 0.0
@@ -316,52 +209,52 @@ def run_gradient(plan, data, theta, gradient, part, work, w, order, chunk, want)
     scale = 1 / total if total > 0 else 0.0
     for begin in range(0, order.size, chunk):
         n = min(chunk, order.size - begin)
-        load(plan, data, order, begin, n, work, w)
-        forward_pass(plan, theta, work, n, np.uint64(0), 0, False)
-        value += loss_pass(plan, work, n, w[:n], scale)
+        load(plan, data, order, begin, n, space)
+        forward_pass(plan, theta, space, n, np.uint64(0), 0, False)
+        value += loss_pass(plan, space, n, scale)
         if want:
-            backward_pass(plan, theta, work, n, part, np.uint64(0), 0, False)
+            backward_pass(plan, theta, space, n, part, np.uint64(0), 0, False)
             for i in range(gradient.size):
                 gradient[i] += part[i]
     return value * scale + penalty_pass(plan, theta, gradient, penalty_scale(plan, total))
 
 
-def run_forward(plan, data, theta, work, w, order, chunk, layer, link, out):
+def run_forward(plan, data, theta, space, order, chunk, layer, link, out):
     """Values of a layer for all rows, through the loss's output link if asked for."""
     at = plan.layers[layer]
     for begin in range(0, order.size, chunk):
         n = min(chunk, order.size - begin)
-        load(plan, data, order, begin, n, work, w)
-        forward_pass(plan, theta, work, n, np.uint64(0), 0, False)
-        A, part = view(work, at[D_AT], n, at[UNITS]), out[begin : begin + n]
+        load(plan, data, order, begin, n, space)
+        forward_pass(plan, theta, space, n, np.uint64(0), 0, False)
+        A, part = view(space.work, at[D_AT], n, at[UNITS]), out[begin : begin + n]
         if link:
-            call_activate(plan.loss[1], (A, plan.loss_constants[:0], part))
+            call_activate(plan.loss[1], (A, plan.loss_constants[:0], part, space.scratch))
         else:
             part[:] = A
 
 
-def run_jacobian(plan, addresses, data, theta, work, w, order, J, part):
+def run_jacobian(plan, addresses, data, theta, space, order, J, part):
     """J[i, k] = derivatives of output k of row i; all rows fit into the workspace."""
     n, outputs, depth = order.size, J.shape[1], plan.layers.shape[0]
-    load(plan, data, order, 0, n, work, w)
-    forward_pass(plan, theta, work, n, np.uint64(0), 0, False)
+    load(plan, data, order, 0, n, space)
+    forward_pass(plan, theta, space, n, np.uint64(0), 0, False)
     for k in range(outputs):
         here, there = plan.places[1], plan.places[2]
-        seed = view(work, here, n, outputs)
+        seed = view(space.work, here, n, outputs)
         seed[:] = 0
         seed[:, k] = 1
         for index in range(depth - 1, -1, -1):
             at = plan.layers[index]
-            dA = view(work, here, n, at[UNITS])
+            dA = view(space.work, here, n, at[UNITS])
             if at[DEACTIVATE] >= 0:
-                Z, A = view(work, at[Z_AT], n, at[UNITS]), view(work, at[A_AT], n, at[UNITS])
+                Z, A = view(space.work, at[Z_AT], n, at[UNITS]), view(space.work, at[A_AT], n, at[UNITS])
                 call_deactivate(at[DEACTIVATE], (Z, A, plan.constants[at[C0] : at[C1]], dA))
-            X = view(work, at[X_AT], n, at[INPUTS])
+            X = view(space.work, at[X_AT], n, at[INPUTS])
             rows = np.empty((n, at[P1] - at[P0]), J.dtype)
             call_jacobian(addresses[index], (dA, X, rows))
             J[:, k, at[P0] : at[P1]] = rows
             if index > 0:
-                dX = view(work, there, n, at[INPUTS])
+                dX = view(space.work, there, n, at[INPUTS])
                 call_backward(at[BACKWARD], (dA, X, theta[at[P0] : at[P1]], dX, part[at[P0] : at[P1]]))
             here, there = there, here
 
