@@ -253,20 +253,23 @@ class silu:
     source="Misra 2019, arXiv:1908.08681",
 )
 class mish:
-    """Smooth, not monotone. With e = exp(z) and n = e (e + 2), tanh(log(1 + e)) = n / (n + 2).
+    """Smooth, not monotone: tanh(log(1 + exp(z))) = n / (n + d) in e = exp(-|z|), which never overflows.
 
-    Past z = 20 that is 1 to double precision, so the exponent is cut there.
+    With that, 1 - tanh^2 = d (2 n + d) / (n + d)^2.
     """
 
     def f(z):
-        e = exp(minimum(z, 20))
-        n = e * (e + 2)
-        return z * (n / (n + 2))
+        e = exp(-absolute(z))
+        n = where(z >= 0, 1 + 2 * e, e * (e + 2))
+        d = where(z >= 0, 2 * e * e, 2)
+        return z * (n / (n + d))
 
     def slope(z, a):
-        e = exp(minimum(z, 20))
-        n = e * (e + 2)
-        return n / (n + 2) + z * (e / (1 + e)) * 4 * (n + 1) / ((n + 2) * (n + 2))
+        e = exp(-absolute(z))
+        n = where(z >= 0, 1 + 2 * e, e * (e + 2))
+        d = where(z >= 0, 2 * e * e, 2)
+        s = where(z >= 0, 1, e) / (1 + e)
+        return n / (n + d) + z * s * (d * (2 * n + d) / ((n + d) * (n + d)))
 
 
 @activation(
