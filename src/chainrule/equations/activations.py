@@ -217,15 +217,21 @@ GELU_SCALE = (2 / pi) ** 0.5
     source="Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2",
 )
 class gelu_tanh:
-    """The tanh approximation of the Gaussian error linear unit."""
+    """The tanh approximation of the Gaussian error linear unit.
+
+    With (1 + tanh u) / 2 written as the logistic function of 2u, no digit is lost far below zero.
+    """
 
     def f(z):
-        t = tanh(GELU_SCALE * (z + 0.044715 * z * z * z))
-        return z * (1 + t) / 2
+        u = 2 * GELU_SCALE * (z + 0.044715 * z * z * z)
+        e = exp(-absolute(u))
+        return z * (where(u >= 0, 1, e) / (1 + e))
 
     def slope(z, a):
-        t = tanh(GELU_SCALE * (z + 0.044715 * z * z * z))
-        return (1 + t) / 2 + z * (1 - t * t) * GELU_SCALE * (1 + 0.134145 * z * z) / 2
+        u = 2 * GELU_SCALE * (z + 0.044715 * z * z * z)
+        e = exp(-absolute(u))
+        s = where(u >= 0, 1, e) / (1 + e)
+        return s * (1 + z * (where(u >= 0, e, 1) / (1 + e)) * 2 * GELU_SCALE * (1 + 0.134145 * z * z))
 
 
 @activation(

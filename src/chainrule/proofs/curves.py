@@ -176,21 +176,24 @@ SHORT = "slope(z, y) = a - y for the prediction a = f(z)"
 
 def prove_activation(row: Activation) -> list[Proof]:
     """Proofs about an activation of one number."""
+    statements = [DERIVATIVE] + [TEXTBOOK.format("f(z)")] * (row.name in definitions.ACTIVATIONS)
+    return proofs_of(row, "activation", lambda: [activation_curve(row)], statements)
+
+
+def activation_curve(row: Activation) -> Curve:
+    """The function with its slope."""
     definition = definitions.ACTIVATIONS.get(row.name)
-    textbook = TEXTBOOK.format("f(z)")
     parameters = parameters_of(row.ranges, row.parameters)
 
     def run(region: Region, z: Any) -> Expressions:
         a = in_region(row.f, region)(z, *parameters)
         values = {VALUE: a, SLOPE: in_region(_slope(row), region)(z, a, *parameters)}
         if definition is not None:
-            values[textbook] = a - in_region(definition, region)(z, *parameters)
+            values[TEXTBOOK.format("f(z)")] = a - in_region(definition, region)(z, *parameters)
         return values
 
     kinks = [exact(float(kink)) for kink in row.kinks]
-    curve = Curve(Region(Z, parameters), run, DERIVATIVE, lambda point: point in kinks)
-    statements = [DERIVATIVE] + [textbook] * (definition is not None)
-    return proofs_of(row, "activation", lambda: [curve], statements)
+    return Curve(Region(Z, parameters), run, DERIVATIVE, lambda point: point in kinks)
 
 
 def _slope(row: Activation) -> Function:
@@ -216,16 +219,16 @@ def prove_loss(row: Loss) -> list[Proof]:
         statements.append(TEXTBOOK.format("value(z, y)"))
         statements += [FUSED] * (row.link != "identity")
     statements += [SHORT] * (row.name in definitions.CANONICAL)
-    return proofs_of(row, "loss", lambda: list(loss_curves(row)), statements)
+    return proofs_of(row, "loss", lambda: [curve for _, curve in loss_curves(row)], statements)
 
 
-def loss_curves(row: Loss) -> Iterator[Curve]:
-    """One curve for each kind of target: inside of its range, and at the ends."""
+def loss_curves(row: Loss) -> Iterator[tuple[Any, Curve]]:
+    """For each kind of target, inside of its range and at the ends: the target, and the loss in z."""
     parameters = parameters_of(row.ranges, row.parameters)
     for case, y, interval in TARGETS[row.targets]:
         intervals = parameters if interval is None else {**parameters, Y: interval}
         run = _loss_run(row, y, tuple(parameters))
-        yield Curve(Region(Z, intervals), run, LOSS_DERIVATIVE, lambda point: row.kink, case)
+        yield y, Curve(Region(Z, intervals), run, LOSS_DERIVATIVE, lambda point: row.kink, case)
 
 
 def _loss_run(row: Loss, y: Any, parameters: tuple[Any, ...]) -> Callable[[Region, Any], Expressions]:
@@ -252,15 +255,18 @@ def _loss_run(row: Loss, y: Any, parameters: tuple[Any, ...]) -> Callable[[Regio
 
 def prove_penalty(row: Penalty) -> list[Proof]:
     """Proofs about a penalty."""
+    statements = [PENALTY_DERIVATIVE] + [TEXTBOOK.format("value(w)")] * (row.name in definitions.PENALTIES)
+    return proofs_of(row, "penalty", lambda: [penalty_curve(row)], statements)
+
+
+def penalty_curve(row: Penalty) -> Curve:
+    """The penalty of one weight with its slope."""
     definition = definitions.PENALTIES.get(row.name)
-    textbook = TEXTBOOK.format("value(w)")
 
     def run(region: Region, w: Any) -> Expressions:
         values = {VALUE: in_region(row.value, region)(w), SLOPE: in_region(row.slope, region)(w)}
         if definition is not None:
-            values[textbook] = values[VALUE] - in_region(definition, region)(w)
+            values[TEXTBOOK.format("value(w)")] = values[VALUE] - in_region(definition, region)(w)
         return values
 
-    curve = Curve(Region(W), run, PENALTY_DERIVATIVE, lambda point: True)
-    statements = [PENALTY_DERIVATIVE] + [textbook] * (definition is not None)
-    return proofs_of(row, "penalty", lambda: [curve], statements)
+    return Curve(Region(W), run, PENALTY_DERIVATIVE, lambda point: True)

@@ -30,20 +30,24 @@ ROWS, WIDTHS = 2, (2, 2, 2, 2)
 RATE = sp.Symbol("p", positive=True)  # of dropout
 
 
-def prove_network() -> list[Proof]:
-    """Proofs about whole passes."""
+def prove_back_propagation() -> list[Proof]:
+    """Proofs about forward and backward passes."""
     claims = {
         "backward = d data_loss(forward) / d theta, weighted mean over the rows": _backward,
         "penalise: what it adds to the gradient = d of what it returns / d theta": _penalise,
         "deactivate: dZ = J^T dA, row by row, where the units are coupled": _coupled,
     }
-    found = [attempt("back_propagation", TABLE, s, METHOD, steps) for s, steps in claims.items()]
+    return [attempt("back_propagation", TABLE, s, METHOD, steps) for s, steps in claims.items()]
+
+
+def prove_dropout() -> list[Proof]:
+    """Proofs about passes with dropout."""
     claims = {
         "the expected value of a layer after dropout = its value without": _dropout_mean,
-        "backward sees the coins of forward": _dropout_backward,
+        "backward = d data_loss(forward) / d theta, with the same coins": _dropout_backward,
     }
-    method = "expectation over the coins, each kept with probability 1 - p; differentiation"
-    return found + [attempt("dropout", TABLE, s, method, steps) for s, steps in claims.items()]
+    method = "expectation over the coins, each kept with probability 1 - p; " + METHOD
+    return [attempt("dropout", TABLE, s, method, steps) for s, steps in claims.items()]
 
 
 def opaque(name: str) -> tuple[Any, Any]:
@@ -160,3 +164,6 @@ def _coupled() -> Steps:
         assert row.jacobian is not None
         for given, true in zip(dZ[i], row.jacobian(A[i]).T @ dA[i], strict=True):
             yield Step("softmax", vanishes(given - true), f"{given} is not {true}")
+
+
+PASSES = {"back_propagation": prove_back_propagation, "dropout": prove_dropout}

@@ -21,9 +21,9 @@ from chainrule.proofs.coupled import prove_coupled_loss, prove_softmax
 from chainrule.proofs.curves import prove_activation, prove_loss, prove_penalty
 from chainrule.proofs.initialisers import prove_initialiser
 from chainrule.proofs.layers import prove_layer
+from chainrule.proofs.measurements import rounding_error
 from chainrule.proofs.network import PASSES
 from chainrule.proofs.proof import Proof
-from chainrule.proofs.rounding import rounding_error
 from chainrule.proofs.schedules import prove_schedule
 from chainrule.proofs.updates import prove_optimiser
 
