@@ -11,7 +11,7 @@ from chainrule.errors import ChainruleError
 try:
     import sympy as _sympy  # noqa: F401 - only to say clearly that it is missing
 except ImportError:
-    raise ChainruleError("Proofs need SymPy. Install it with: pip install 'chainrule[prove]'") from None
+    raise ChainruleError("Proofs need SymPy: install it with  pip install 'chainrule[prove]'") from None
 
 from chainrule.proofs.proof import Proof as Proof
 from chainrule.proofs.prover import prove as prove

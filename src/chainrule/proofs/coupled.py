@@ -19,6 +19,7 @@ from chainrule.equations import ACTIVATIONS
 from chainrule.equations.activations import Activation
 from chainrule.equations.losses import Loss
 from chainrule.proofs import definitions
+from chainrule.proofs.curves import LOSS_VALUE, SHORT
 from chainrule.proofs.entries import entrywise, symbols
 from chainrule.proofs.indices import Array, agree, contract, for_any_size, index, size, total
 from chainrule.proofs.proof import Proof, Step, Steps, UnprovedError, attempt
@@ -35,7 +36,7 @@ S = sp.Symbol("S", positive=True)  # sum_k exp(z_k)
 R = S * sp.exp(-M) - 1
 ANYWHERE = Region(sp.Symbol("z", real=True))
 
-ANY_K = "index calculus for any number of outputs, equal and different indices apart"
+ANY_K = "index calculus for any number of outputs, i = j and i ≠ j apart"
 EACH_K = "differentiation of every entry"
 
 
@@ -55,11 +56,11 @@ def prove_coupled_loss(row: Loss) -> list[Proof]:
     claims: dict[str, tuple[str, Callable[[Any], Steps]]] = {
         "slope(z, y) = d (sum_k value(z, y)_k) / dz": (ANY_K, _loss_slope),
     }
-    if row.name in definitions.LOSSES:
+    if definition := definitions.LOSSES.get(row.name):
         claims["slope(z, y) = J^T dl/da with the link's jacobian J"] = (ANY_K, _loss_fused)
-        claims["value(z, y) = the textbook definition"] = (ANY_K, _loss_value)
+        claims[LOSS_VALUE.format(definition.text)] = (ANY_K, _loss_value)
     if row.name in definitions.CANONICAL:
-        claims["slope(z, y) = a - y for the prediction a = f(z)"] = (ANY_K, _loss_short)
+        claims[SHORT] = (ANY_K, _loss_short)
     claims["value and slope with every entry written out"] = (EACH_K, _loss_explicit)
     return [_attempt(row, "loss", s, method, made) for s, (method, made) in claims.items()]
 
@@ -135,7 +136,7 @@ def _targets() -> Any:
 
 
 def _loss_value(row: Loss) -> Steps:
-    definition = in_region(definitions.LOSSES[row.name], ANYWHERE)
+    definition = in_region(definitions.LOSSES[row.name].function, ANYWHERE)
     yield Step("all z", vanishes(_loss_of(row, I) - definition(_softmax(I), Y[I])))
 
 
@@ -147,7 +148,7 @@ def _loss_slope(row: Loss) -> Steps:
 def _loss_fused(row: Loss) -> Steps:
     link = ACTIVATIONS[row.link]
     a = sp.IndexedBase("a", positive=True)
-    definition = in_region(definitions.LOSSES[row.name], ANYWHERE)
+    definition = in_region(definitions.LOSSES[row.name].function, ANYWHERE)
     jacobian = read(_function(link.jacobian), for_any_size())(Array((K,), lambda k: a[k]))
     summed = total(lambda i: jacobian.entry(i, J) * sp.diff(definition(a[i], Y[i]), a[i]), K)
     fused = _one(summed)

@@ -156,7 +156,8 @@ def proofs_of(row: Row, table: str, make: Callable[[], list[Curve]], statements:
 
 
 def _proof(row: Row, table: str, statement: str, found: Findings) -> Proof:
-    method = "differentiation piece by piece; " + ", ".join(found.methods)
+    how = "differentiation" if statement in DERIVATIVES else "substitution"
+    method = f"{how}, piece by piece; " + ", ".join(found.methods)
     places = tuple(found.pieces)
     if found.reasons:
         return Proof(row.name, table, statement, NOT_PROVED, places, method, "; ".join(found.reasons))
@@ -169,14 +170,16 @@ Z, A, Y, W = sp.symbols("z a y w", real=True)
 DERIVATIVE = "slope(z, a) = d f(z) / dz"
 LOSS_DERIVATIVE = "slope(z, y) = d value(z, y) / dz"
 PENALTY_DERIVATIVE = "slope(w) = d value(w) / dw"
-TEXTBOOK = "{} = the textbook definition"
 FUSED = "slope(z, y) = dl/da f'(z) for the prediction a = f(z)"
+LOSS_VALUE = "value(z, y) = {} for the prediction a = f(z)"
+DERIVATIVES = (DERIVATIVE, LOSS_DERIVATIVE, PENALTY_DERIVATIVE, FUSED)
 SHORT = "slope(z, y) = a - y for the prediction a = f(z)"
 
 
 def prove_activation(row: Activation) -> list[Proof]:
     """Proofs about an activation of one number."""
-    statements = [DERIVATIVE] + [TEXTBOOK.format("f(z)")] * (row.name in definitions.ACTIVATIONS)
+    definition = definitions.ACTIVATIONS.get(row.name)
+    statements = [DERIVATIVE] + ([f"f(z) = {definition.text}"] if definition else [])
     return proofs_of(row, "activation", lambda: [activation_curve(row)], statements)
 
 
@@ -189,7 +192,8 @@ def activation_curve(row: Activation) -> Curve:
         a = in_region(row.f, region)(z, *parameters)
         values = {VALUE: a, SLOPE: in_region(_slope(row), region)(z, a, *parameters)}
         if definition is not None:
-            values[TEXTBOOK.format("f(z)")] = a - in_region(definition, region)(z, *parameters)
+            true = in_region(definition.function, region)(z, *parameters)
+            values[f"f(z) = {definition.text}"] = a - true
         return values
 
     kinks = [exact(float(kink)) for kink in row.kinks]
@@ -215,8 +219,8 @@ TARGETS: Mapping[str, list[tuple[str, Any, Interval | None]]] = {
 def prove_loss(row: Loss) -> list[Proof]:
     """Proofs about a loss of one output."""
     statements = [LOSS_DERIVATIVE]
-    if row.name in definitions.LOSSES:
-        statements.append(TEXTBOOK.format("value(z, y)"))
+    if definition := definitions.LOSSES.get(row.name):
+        statements.append(LOSS_VALUE.format(definition.text))
         statements += [FUSED] * (row.link != "identity")
     statements += [SHORT] * (row.name in definitions.CANONICAL)
     return proofs_of(row, "loss", lambda: [curve for _, curve in loss_curves(row)], statements)
@@ -242,10 +246,11 @@ def _loss_run(row: Loss, y: Any, parameters: tuple[Any, ...]) -> Callable[[Regio
             values[SHORT] = slope - (a - y)
         if definition is None:
             return values
-        values[TEXTBOOK.format("value(z, y)")] = value - in_region(definition, region)(a, y, *parameters)
+        true = in_region(definition.function, region)(a, y, *parameters)
+        values[LOSS_VALUE.format(definition.text)] = value - true
         if row.link != "identity":
             # Of the prediction as a symbol of its own, which lies where the link's value does.
-            of_a = read(definition, symbolic(lambda e: region.sign(e.subs(A, a))))(A, y, *parameters)
+            of_a = read(definition.function, symbolic(lambda e: region.sign(e.subs(A, a))))(A, y, *parameters)
             outer = sp.diff(exactly(of_a), A).subs(A, a)
             values[FUSED] = slope - outer * in_region(_slope(link), region)(z, a)
         return values
@@ -255,7 +260,8 @@ def _loss_run(row: Loss, y: Any, parameters: tuple[Any, ...]) -> Callable[[Regio
 
 def prove_penalty(row: Penalty) -> list[Proof]:
     """Proofs about a penalty."""
-    statements = [PENALTY_DERIVATIVE] + [TEXTBOOK.format("value(w)")] * (row.name in definitions.PENALTIES)
+    definition = definitions.PENALTIES.get(row.name)
+    statements = [PENALTY_DERIVATIVE] + ([f"value(w) = {definition.text}"] if definition else [])
     return proofs_of(row, "penalty", lambda: [penalty_curve(row)], statements)
 
 
@@ -266,7 +272,8 @@ def penalty_curve(row: Penalty) -> Curve:
     def run(region: Region, w: Any) -> Expressions:
         values = {VALUE: in_region(row.value, region)(w), SLOPE: in_region(row.slope, region)(w)}
         if definition is not None:
-            values[TEXTBOOK.format("value(w)")] = values[VALUE] - in_region(definition, region)(w)
+            true = in_region(definition.function, region)(w)
+            values[f"value(w) = {definition.text}"] = values[VALUE] - true
         return values
 
     return Curve(Region(W), run, PENALTY_DERIVATIVE, lambda point: True)

@@ -117,8 +117,8 @@ class Piece(Array):
             raise UnprovedError(f"a stretch of {self.stop - self.start} numbers has not the shape {shape}")
         return Piece(self.flat, self.start, self.stop, shape)
 
-    @property  # type: ignore[override]
-    def entry(self) -> Entry:
+    @property
+    def entry(self) -> Entry:  # type: ignore[override]
         """The rule of its entries."""
         return self.flat.find(self.start, self.stop, self.shape).entry
 
@@ -184,10 +184,19 @@ def for_any_size(of: Any = None) -> Meaning:
         The number of elements that a source iterates over; what it does with the generic one it does
         with each.
     """
-    words = {equation.dot: dot, equation.add_to_rows: add_to_rows}
-    words |= {equation.column_sums: column_sums, equation.outer: outer}
-    words |= {range: lambda count: (GENERIC,)}
-    words[sum] = lambda terms: total(lambda k: next(iter(terms)).subs(GENERIC, k), of)
+
+    def add(terms: Any) -> Any:
+        (generic,) = terms
+        return total(lambda k: generic.subs(GENERIC, k), of)
+
+    words: dict[Any, Any] = {
+        equation.dot: dot,
+        equation.add_to_rows: add_to_rows,
+        equation.column_sums: column_sums,
+        equation.outer: outer,
+        range: lambda count: (GENERIC,),
+        sum: add,
+    }
 
     def mean(value: Any) -> Any:
         if isinstance(value, ModuleType):

@@ -76,10 +76,12 @@ def prove_initialiser(row: Initialiser) -> list[Proof]:
         statement = "the columns (or rows) of W are orthogonal and of length g, given those of Q in W = QR"
         method = "matrix algebra with every entry written out, for each sign of R's diagonal"
         return [attempt(row.name, TABLE, statement, method, lambda: _orthogonal(row))]
-    statement = "mean and variance of weights and biases = the published ones times g^2"
+    statement = "mean and variance of the weights and biases = the published ones times g^2"
     if row.name not in PUBLISHED:
         reason = "chainrule.proofs.initialisers has no published variance to compare it with"
         return [Proof(row.name, TABLE, statement, NOT_PROVED, reason=reason)]
+    law, *variances = PUBLISHED[row.name]
+    statement += ": {} with mean 0 and variance {}, and for the biases {}".format(law, *variances)
     method = "moments of the distribution, for any number of inputs and units"
     return [attempt(row.name, TABLE, statement, method, lambda: _moments(row))]
 
@@ -99,8 +101,8 @@ def _moments(row: Initialiser) -> Steps:
                 f"the {what} are {drawn.law} of shape {drawn.shape}, not {its_law} of {shape}"
             )
         fault = f"mean {drawn.mean} and variance {drawn.variance}"
-        yield Step(f"mean of the {what}", vanishes(drawn.mean), fault)
-        yield Step(f"variance of the {what}", vanishes(drawn.variance - GAIN**2 * variance), fault)
+        yield Step(what, vanishes(drawn.mean), fault)
+        yield Step(what, vanishes(drawn.variance - GAIN**2 * variance), fault)
 
 
 def _orthogonal(row: Initialiser) -> Steps:

@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from chainrule import reference
-from chainrule.equations import ACTIVATIONS, dropout
+from chainrule.equations import ACTIVATIONS, PENALTIES, dropout
 from chainrule.equations.activations import Activation
 from chainrule.equations.losses import Loss
 from chainrule.equations.penalties import Penalty
@@ -46,7 +46,7 @@ def prove_dropout() -> list[Proof]:
         "the expected value of a layer after dropout = its value without": _dropout_mean,
         "backward = d data_loss(forward) / d theta, with the same coins": _dropout_backward,
     }
-    method = "expectation over the coins, each kept with probability 1 - p; " + METHOD
+    method = "expectation over the coins, each kept with probability 1 - p, and " + METHOD
     return [attempt("dropout", TABLE, s, method, steps) for s, steps in claims.items()]
 
 
@@ -67,7 +67,7 @@ class Symbolic:
             rows.append(Activation(f"f{index}", f=f, slope=_of_z(slope)))
         value, slope = map(each, opaque("l"))
         rates = [rate, *[0] * (len(WIDTHS) - 2)]
-        self.network: Any = SimpleNamespace(
+        network: Any = SimpleNamespace(
             inputs=WIDTHS[0],
             widths=WIDTHS,
             layers=[
@@ -77,6 +77,7 @@ class Symbolic:
             activations=rows,
             loss_row=Loss("l", value=value, slope=slope),
         )
+        self.network = network
         self.layout = Layout(self.network)
         self.theta = symbols("theta", self.layout.size)
         self.X, self.Y = symbols("x", ROWS, WIDTHS[0]), symbols("y", ROWS, WIDTHS[-1])
@@ -147,7 +148,7 @@ def _penalise() -> Steps:
     strength, scale = sp.symbols("lambda scale", positive=True)
     objective = SimpleNamespace(strengths={"P": strength}, layout=symbolic.layout)
     tables = {"P": Penalty("P", value=each(value), slope=each(slope))}
-    penalise = read(reference.penalise, entrywise(others=[(reference.PENALTIES, tables)]))
+    penalise = read(reference.penalise, entrywise(others=[(PENALTIES, tables)]))
     gradient = np.zeros(symbolic.layout.size, object)
     total = penalise(objective, symbolic.theta, scale, gradient)
     for block in symbolic.layout.blocks:

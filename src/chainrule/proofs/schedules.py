@@ -40,6 +40,8 @@ class Case:
         The arguments of the row's function.
     where : mapping
         Intervals of the symbols.
+    premise : sympy.Expr
+        What must be 0 for the arguments to be what the case says.
     """
 
     what: str
@@ -49,6 +51,7 @@ class Case:
     epoch: Any = EPOCH
     samples: Any = SAMPLES
     where: dict[Any, Interval] = field(default_factory=dict)
+    premise: Any = ZERO
 
 
 def prove_schedule(row: Schedule) -> list[Proof]:
@@ -61,9 +64,11 @@ def prove_schedule(row: Schedule) -> list[Proof]:
 
 def _steps(row: Schedule) -> Steps:
     for case in PUBLISHED[row.name]():
+        what = f"{case.what}: {case.true}"
+        yield Step(what, vanishes(case.premise), f"{case.premise} is not 0")
         factor = in_region(row.factor, Region(T, case.where))
         given = factor(case.t, case.epoch, case.samples, *case.parameters)
-        yield Step(case.what, vanishes(given - case.true), f"{given} is not {case.true}")
+        yield Step(what, vanishes(given - case.true), f"{given} is not {case.true}")
 
 
 def _symbols(names: str) -> Any:
@@ -112,28 +117,30 @@ def _one_cycle() -> Iterator[Case]:
 
 def _warm_restarts() -> Iterator[Case]:
     period, low = _symbols("period floor")
-    yield Case(
-        "cycles of equal length",
-        _half_cosine(SHARE, low),
-        (period, ONE, low),
-        epoch=period * (NUMBER + SHARE),
-        where={SHARE: UNIT},
-    )
-    # Cycles that grow: with the growth exp(c), the share u is (exp(c s) - 1) / (exp(c) - 1) for an s between
+    for what, share in (("cycles of equal length", SHARE), ("the start of one", ZERO)):
+        yield Case(
+            what,
+            _half_cosine(share, low),
+            (period, ONE, low),
+            epoch=period * (NUMBER + share),
+            where={SHARE: UNIT} if share else {},
+        )
+    # With the growth exp(c), the share u is (exp(c s) - 1) / (exp(c) - 1) for an s between
     # 0 and 1. The row counts a cycle as done when s > 1 - 1e-12, so what is proved ends there.
     c, s = _symbols("c s")
     growth, length = sp.exp(c), period * sp.exp(c * NUMBER)
     share = (sp.exp(c * s) - 1) / (growth - 1)
     before = period * (sp.exp(c * NUMBER) - 1) / (growth - 1)
     epoch = period * (sp.exp(c * NUMBER + c * s) - 1) / (growth - 1)
-    if vanishes(before + share * length - epoch):
-        yield Case(
-            "cycles that grow",
-            _half_cosine(share, low),
-            (period, growth, low),
-            epoch=epoch,
-            where={s: Interval(ZERO, 1 - TINY)},
-        )
+    yield Case(
+        "cycles that grow, with growth = exp(c)",
+        _half_cosine(share, low),
+        (period, growth, low),
+        epoch=epoch,
+        premise=before + share * length - epoch,
+        where={s: Interval(ZERO, 1 - TINY)},
+    )
+    yield Case("the start of one", ONE, (period, growth, low), epoch=before)
 
 
 PUBLISHED: dict[str, Callable[[], Iterator[Case]]] = {

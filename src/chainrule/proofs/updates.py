@@ -6,6 +6,7 @@ says, and both start at zero, the whole sequences are equal, by induction.
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
@@ -105,7 +106,16 @@ def prove_optimiser(row: Optimiser) -> list[Proof]:
     if row.full_batch or row.name not in PUBLISHED:
         reason = "chainrule.proofs.updates has no published recurrence to compare it with"
         return [Proof(row.name, TABLE, statement, NOT_PROVED, reason=reason)]
-    return [attempt(row.name, TABLE, statement, METHOD, lambda: _step(row))]
+    published = inspect.getdoc(PUBLISHED[row.name]) or ""
+    return [
+        attempt(
+            row.name,
+            TABLE,
+            f"{statement}: {published.splitlines()[0].rstrip('.')}",
+            METHOD,
+            lambda: _step(row),
+        )
+    ]
 
 
 def parameter(name: str) -> Any:
@@ -174,7 +184,7 @@ def _damped_step() -> Steps:
         H = np.array([[H[min(i, j), max(i, j)] for j in range(n)] for i in range(n)], object)
         step = read(second_order.damped_step, entrywise())(H, g, mu)
         for entry in H @ step + mu * step - g:
-            yield Step(f"{n} parameters", vanishes(entry))
+            yield Step(f"n = {n}", vanishes(entry))
 
 
 def _normal_equations() -> Steps:
