@@ -1,4 +1,4 @@
-"""Rows with one mistake each, of the kinds that are made by hand, and rows that are right but written otherwise."""
+"""Rows with one mistake each, as they are made by hand, and rows that are right but written otherwise."""
 
 from __future__ import annotations
 
@@ -74,23 +74,43 @@ def sigmoid(z):
     return 1 / (1 + exp(-z))
 
 
+def normal(z):
+    return erfc(-z * SQRT_HALF) / 2
+
+
 # ------------------------------------------------------------------ activations
 
 wrong(ACTIVATIONS, "identity", "zero", lambda z, a: 0)
 wrong(ACTIVATIONS, "sigmoid", "sign", lambda z, a: -a * (1 - a))
+wrong(ACTIVATIONS, "sigmoid", "off by 1e-300", lambda z, a: a * (1 - a) + 1e-300)
 wrong(ACTIVATIONS, "sigmoid", "of z in place of a", lambda z, a: z * (1 - z))
 wrong(ACTIVATIONS, "tanh", "square missing", lambda z, a: 1 - a)
 wrong(ACTIVATIONS, "relu", "wrong piece", lambda z, a: where(z < 0, 1, 0))
-wrong(ACTIVATIONS, "relu", "beyond the one-sided derivatives at 0", lambda z, a: where(z >= 0, 1 + (z == 0), 0))
+wrong(
+    ACTIVATIONS, "relu", "beyond the one-sided derivatives at 0", lambda z, a: where(z >= 0, 1 + (z == 0), 0)
+)
 wrong(ACTIVATIONS, "leaky_relu", "alpha missing", lambda z, a, alpha: where(z > 0, 1, 1))
 wrong(ACTIVATIONS, "leaky_relu", "alpha on the other piece", lambda z, a, alpha: where(z > 0, alpha, 1))
 wrong(ACTIVATIONS, "elu", "alpha missing below", lambda z, a, alpha: where(z > 0, 1, exp(minimum(z, 0))))
 wrong(ACTIVATIONS, "elu", "value in place of slope", lambda z, a, alpha: where(z > 0, 1, alpha * expm1(z)))
 wrong(
-    ACTIVATIONS, "selu", "scale missing above", lambda z, a, s, alpha: where(z > 0, 1, s * alpha * exp(minimum(z, 0)))
+    ACTIVATIONS,
+    "selu",
+    "scale missing above",
+    lambda z, a, s, alpha: where(z > 0, 1, s * alpha * exp(minimum(z, 0))),
 )
-wrong(ACTIVATIONS, "gelu", "factor 1/2 missing", lambda z, a: erfc(-z * SQRT_HALF) + z * NORMAL_PEAK * exp(-z * z / 2))
-wrong(ACTIVATIONS, "gelu", "wrong exponent", lambda z, a: erfc(-z * SQRT_HALF) / 2 + z * NORMAL_PEAK * exp(-z * z))
+wrong(
+    ACTIVATIONS,
+    "gelu",
+    "factor 1/2 missing",
+    lambda z, a: erfc(-z * SQRT_HALF) + z * NORMAL_PEAK * exp(-z * z / 2),
+)
+wrong(
+    ACTIVATIONS,
+    "gelu",
+    "wrong exponent",
+    lambda z, a: erfc(-z * SQRT_HALF) / 2 + z * NORMAL_PEAK * exp(-z * z),
+)
 wrong(ACTIVATIONS, "gelu", "second term missing", lambda z, a: erfc(-z * SQRT_HALF) / 2)
 
 
@@ -104,7 +124,12 @@ def gelu_tanh_slope(cubic, square):
 
 wrong(ACTIVATIONS, "gelu_tanh", "0.04471 for 0.044715", gelu_tanh_slope(0.04471, 0.134145))
 wrong(ACTIVATIONS, "gelu_tanh", "0.13414 for 0.134145", gelu_tanh_slope(0.044715, 0.13414))
-wrong(ACTIVATIONS, "gelu_tanh", "last digit of a double", gelu_tanh_slope(0.044715, float(np.nextafter(0.134145, 1))))
+wrong(
+    ACTIVATIONS,
+    "gelu_tanh",
+    "last digit of a double",
+    gelu_tanh_slope(0.044715, float(np.nextafter(0.134145, 1))),
+)
 wrong(ACTIVATIONS, "silu", "product rule forgotten", lambda z, a: sigmoid(z) * (1 - sigmoid(z)))
 wrong(ACTIVATIONS, "silu", "sign in the product rule", lambda z, a: sigmoid(z) * (1 - z * (1 - sigmoid(z))))
 wrong(
@@ -176,16 +201,34 @@ class _:
 wrong(LOSSES, "binary_cross_entropy", "sign", lambda z, y: y - sigmoid(z))
 wrong(LOSSES, "binary_cross_entropy", "derivative by the prediction", lambda z, y: (1 - y) / (1 - sigmoid(z)))
 wrong(
-    LOSSES, "binary_cross_entropy", "wrong piece", lambda z, y: ((1 - y) - y * exp(-absolute(z))) / (1 + exp(-absolute(z)))
+    LOSSES,
+    "binary_cross_entropy",
+    "wrong piece",
+    lambda z, y: ((1 - y) - y * exp(-absolute(z))) / (1 + exp(-absolute(z))),
 )
 wrong(LOSSES, "categorical_cross_entropy", "normaliser missing", lambda z, y, m, r: exp(z - m) - y)
-wrong(LOSSES, "categorical_cross_entropy", "targets normalised too", lambda z, y, m, r: (exp(z - m) - y) / (1 + r))
-wrong(LOSSES, "categorical_cross_entropy", "its own class only", lambda z, y, m, r: y * (exp(z - m) / (1 + r) - 1))
+wrong(
+    LOSSES,
+    "categorical_cross_entropy",
+    "target divided",
+    lambda z, y, m, r: (exp(z - m) - y) / (1 + r),
+)
+wrong(
+    LOSSES,
+    "categorical_cross_entropy",
+    "own class only",
+    lambda z, y, m, r: y * (exp(z - m) / (1 + r) - 1),
+)
 wrong(LOSSES, "squared_error", "factor 2", lambda z, y: 2 * (z - y))
 wrong(LOSSES, "absolute_error", "sign", lambda z, y: sign(y - z))
 wrong(LOSSES, "huber", "not cut", lambda z, y, delta: z - y)
 wrong(LOSSES, "huber", "cut at 1", lambda z, y, delta: maximum(-1, minimum(1, z - y)))
-wrong(LOSSES, "huber", "delta missing outside", lambda z, y, delta: where(absolute(z - y) <= delta, z - y, sign(z - y)))
+wrong(
+    LOSSES,
+    "huber",
+    "delta missing outside",
+    lambda z, y, delta: where(absolute(z - y) <= delta, z - y, sign(z - y)),
+)
 wrong(LOSSES, "log_cosh", "factor inside", lambda z, y: tanh(2 * (z - y)))
 wrong(LOSSES, "quantile", "q and 1 - q exchanged", lambda z, y, q: where(z > y, q, where(z < y, q - 1, 0)))
 wrong(LOSSES, "poisson", "target times logit", lambda z, y: exp(z) - y * z)
@@ -364,9 +407,16 @@ right(
     ),
 )
 right(LOSSES, "binary_cross_entropy", "prediction minus target", lambda z, y: sigmoid(z) - y)
-right(LOSSES, "categorical_cross_entropy", "prediction minus target", lambda z, y, m, r: exp(z - m) / (1 + r) - y)
+right(
+    LOSSES,
+    "categorical_cross_entropy",
+    "prediction minus target",
+    lambda z, y, m, r: exp(z - m) / (1 + r) - y,
+)
 right(LOSSES, "huber", "by cases", lambda z, y, d: where(absolute(z - y) <= d, z - y, d * sign(z - y)))
-right(LOSSES, "log_cosh", "in exponentials", lambda z, y: (exp(z - y) - exp(y - z)) / (exp(z - y) + exp(y - z)))
+right(
+    LOSSES, "log_cosh", "in exponentials", lambda z, y: (exp(z - y) - exp(y - z)) / (exp(z - y) + exp(y - z))
+)
 right(PENALTIES, "l2", "by cases", lambda w: absolute(w) * sign(w))
 
 

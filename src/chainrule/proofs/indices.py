@@ -37,7 +37,7 @@ def index(name: str, of: Any) -> Any:
 
 def total(entry: Entry, of: Any) -> Any:
     """The sum of entry(k) over k = 0 .. size - 1."""
-    k = sp.Dummy("k", integer=True)
+    k = sp.Dummy(f"i_{of}", integer=True)
     return sp.Sum(entry(k), (k, 0, of - 1))
 
 
@@ -76,10 +76,30 @@ class Array:
     def __iter__(self) -> Iterator[Any]:
         yield self[GENERIC]
 
-    def __sub__(self, other: Array) -> Array:
+    def _with(self, other: Any, function: Callable[[Any, Any], Any]) -> Array:
+        """A function of this and another array, or a number, entry by entry."""
+        if not isinstance(other, Array):
+            return Array(self.shape, lambda *at: function(self.entry(*at), other))
         if self.shape != other.shape:
             raise UnprovedError(f"shapes {self.shape} and {other.shape} differ")
-        return Array(self.shape, lambda *at: self.entry(*at) - other.entry(*at))
+        return Array(self.shape, lambda *at: function(self.entry(*at), other.entry(*at)))
+
+    def __neg__(self) -> Array:
+        return Array(self.shape, lambda *at: -self.entry(*at))
+
+    def __add__(self, other: Any) -> Array:
+        return self._with(other, lambda a, b: a + b)
+
+    def __sub__(self, other: Any) -> Array:
+        return self._with(other, lambda a, b: a - b)
+
+    def __rsub__(self, other: Any) -> Array:
+        return self._with(other, lambda a, b: b - a)
+
+    def __mul__(self, other: Any) -> Array:
+        return self._with(other, lambda a, b: a * b)
+
+    __radd__, __rmul__ = __add__, __mul__
 
 
 class Flat:

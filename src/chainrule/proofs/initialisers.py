@@ -16,7 +16,7 @@ import sympy as sp
 
 from chainrule.equations.initialisers import Initialiser
 from chainrule.proofs.entries import entrywise, identity
-from chainrule.proofs.proof import NOT_PROVED, Proof, Step, Steps, UnprovedError, attempt
+from chainrule.proofs.proof import NOT_PROVED, Proof, Step, Steps, UnprovedError, attempt, compared
 from chainrule.proofs.readings import read
 from chainrule.proofs.zero import vanishes
 
@@ -100,9 +100,9 @@ def _moments(row: Initialiser) -> Steps:
             raise UnprovedError(
                 f"the {what} are {drawn.law} of shape {drawn.shape}, not {its_law} of {shape}"
             )
-        fault = f"mean {drawn.mean} and variance {drawn.variance}"
-        yield Step(what, vanishes(drawn.mean), fault)
-        yield Step(what, vanishes(drawn.variance - GAIN**2 * variance), fault)
+        yield compared(what, drawn.mean, 0, vanishes(drawn.mean))
+        true = GAIN**2 * variance
+        yield compared(what, drawn.variance, true, vanishes(drawn.variance - true))
 
 
 def _orthogonal(row: Initialiser) -> Steps:
@@ -114,7 +114,7 @@ def _orthogonal(row: Initialiser) -> Steps:
             small = W.T @ W if inputs >= units else W @ W.T
             residuals = small - GAIN**2 * identity(len(small))
             for entry in residuals.flat:
-                yield Step(f"{inputs} inputs, {units} units", vanishes(entry), f"{entry} is not 0")
+                yield Step(f"{inputs} inputs, {units} units", vanishes(entry))
 
 
 class _Sizes:

@@ -15,8 +15,19 @@ import sympy as sp
 
 from chainrule.equations.layers import LayerKind
 from chainrule.proofs.entries import symbols
-from chainrule.proofs.indices import GENERIC, Array, Entry, Flat, agree, for_any_size, index, size, total
-from chainrule.proofs.proof import Proof, Step, Steps, attempt
+from chainrule.proofs.indices import (
+    GENERIC,
+    Array,
+    Entry,
+    Flat,
+    agree,
+    contract,
+    for_any_size,
+    index,
+    size,
+    total,
+)
+from chainrule.proofs.proof import Proof, Steps, attempt, compared
 from chainrule.proofs.readings import read
 
 TABLE = "layer kind"
@@ -39,7 +50,7 @@ def prove_layer(row: LayerKind) -> list[Proof]:
 def _attempt(row: LayerKind, statement: str, method: str, claims: Callable[[LayerKind], Claims]) -> Proof:
     def steps() -> Steps:
         for what, computed, true in claims(row):
-            yield Step(what, agree(computed, true), f"the source computes {computed}, the truth is {true}")
+            yield compared(what, computed, contract(true), agree(computed, true))
 
     return attempt(row.name, TABLE, statement, method, steps)
 

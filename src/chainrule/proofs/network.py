@@ -20,7 +20,7 @@ from chainrule.equations.losses import Loss
 from chainrule.equations.penalties import Penalty
 from chainrule.parameters import Layout
 from chainrule.proofs.entries import each, entrywise, symbols
-from chainrule.proofs.proof import Proof, Step, Steps, attempt
+from chainrule.proofs.proof import Proof, Steps, attempt, compared
 from chainrule.proofs.readings import read
 from chainrule.proofs.zero import vanishes
 
@@ -113,11 +113,12 @@ def _gradient(symbolic: Symbolic) -> Steps:
         for z, y in zip(zs, ys, strict=True)
     )
     mean = total / sum(symbolic.weights)
-    yield Step("the loss", vanishes(loss - mean), f"{loss} is not {mean}")
+    yield compared("the loss", loss, mean, vanishes(loss - mean))
     for block in symbolic.layout.blocks:
         for k in range(block.start, block.stop):
-            residual = gradient[k] - sp.diff(loss, symbolic.theta[k])
-            yield Step(f"{block.name}[{block.layer + 1}]", vanishes(residual), f"the rest is {residual}")
+            true = sp.diff(loss, symbolic.theta[k])
+            name = f"{block.name}[{block.layer + 1}]"
+            yield compared(name, gradient[k], true, vanishes(gradient[k] - true))
 
 
 def _backward() -> Steps:
@@ -139,7 +140,8 @@ def _dropout_mean() -> Steps:
     for k in np.ndindex(*symbolic.coins.shape):
         after, coin = symbolic.run.D[0][k], symbolic.coins[k]
         mean = chance * after.subs(coin, 1) + (1 - chance) * after.subs(coin, 0)
-        yield Step("the first layer", vanishes(mean - symbolic.run.A[0][k]), f"the mean is {mean}")
+        true = symbolic.run.A[0][k]
+        yield compared("the first layer", mean, true, vanishes(mean - true))
 
 
 def _penalise() -> Steps:
@@ -153,8 +155,9 @@ def _penalise() -> Steps:
     total = penalise(objective, symbolic.theta, scale, gradient)
     for block in symbolic.layout.blocks:
         for k in range(block.start, block.stop):
-            residual = gradient[k] - sp.diff(total, symbolic.theta[k])
-            yield Step(f"{block.name}[{block.layer + 1}]", vanishes(residual), f"the rest is {residual}")
+            true = sp.diff(total, symbolic.theta[k])
+            name = f"{block.name}[{block.layer + 1}]"
+            yield compared(name, gradient[k], true, vanishes(gradient[k] - true))
 
 
 def _coupled() -> Steps:
@@ -164,7 +167,7 @@ def _coupled() -> Steps:
     for i in range(ROWS):
         assert row.jacobian is not None
         for given, true in zip(dZ[i], row.jacobian(A[i]).T @ dA[i], strict=True):
-            yield Step("softmax", vanishes(given - true), f"{given} is not {true}")
+            yield compared("softmax", given, true, vanishes(given - true))
 
 
 PASSES = {"back_propagation": prove_back_propagation, "dropout": prove_dropout}

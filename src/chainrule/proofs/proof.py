@@ -100,6 +100,11 @@ class Step:
 Steps = Iterable[Step]
 
 
+def compared(what: str, given: Any, true: Any, shown: str | None) -> Step:
+    """A step that compares what is given with what it must be."""
+    return Step(what, shown, "" if shown else f"{given} is not {true}")
+
+
 def attempt(subject: str, table: str, statement: str, method: str, steps: Callable[[], Steps]) -> Proof:
     """A proof from its steps: each must be shown, and there must be one."""
     pieces: dict[str, None] = {}

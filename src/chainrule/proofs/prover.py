@@ -97,10 +97,11 @@ def rows() -> Iterator[Row]:
 
 
 def _named(name: str) -> list[Row]:
-    found: list[Row] = [table[name] for table in TABLES.values() if name in table.names()]
+    bare = name.partition("(")[0].strip()
+    found: list[Row] = [table.find(name) for table in TABLES.values() if bare in table.names()]
     if not found:
         names = [*PASSES, *(name for table in TABLES.values() for name in table.names())]
-        close = difflib.get_close_matches(name, names, n=1)
+        close = difflib.get_close_matches(bare, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise OptionError(f"There is nothing to prove with the name {name!r}.{hint}")
     return found

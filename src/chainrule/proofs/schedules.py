@@ -9,7 +9,7 @@ from typing import Any
 import sympy as sp
 
 from chainrule.equations.schedules import Schedule
-from chainrule.proofs.proof import NOT_PROVED, Proof, Step, Steps, attempt
+from chainrule.proofs.proof import NOT_PROVED, Proof, Steps, attempt, compared
 from chainrule.proofs.symbolic import Interval, Region, in_region
 from chainrule.proofs.zero import vanishes
 
@@ -65,10 +65,10 @@ def prove_schedule(row: Schedule) -> list[Proof]:
 def _steps(row: Schedule) -> Steps:
     for case in PUBLISHED[row.name]():
         what = f"{case.what}: {case.true}"
-        yield Step(what, vanishes(case.premise), f"{case.premise} is not 0")
+        yield compared(what, case.premise, ZERO, vanishes(case.premise))
         factor = in_region(row.factor, Region(T, case.where))
         given = factor(case.t, case.epoch, case.samples, *case.parameters)
-        yield Step(what, vanishes(given - case.true), f"{given} is not {case.true}")
+        yield compared(what, given, case.true, vanishes(given - case.true))
 
 
 def _symbols(names: str) -> Any:

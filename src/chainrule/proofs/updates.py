@@ -19,7 +19,7 @@ from chainrule import full_batch, second_order
 from chainrule.equations.optimisers import Optimiser
 from chainrule.problem import Batch
 from chainrule.proofs.entries import entrywise, identity, symbols
-from chainrule.proofs.proof import NOT_PROVED, Proof, Step, Steps, attempt
+from chainrule.proofs.proof import NOT_PROVED, Proof, Step, Steps, attempt, compared
 from chainrule.proofs.readings import exactly, read
 from chainrule.proofs.symbolic import Region, in_region
 from chainrule.proofs.zero import vanishes
@@ -146,7 +146,7 @@ def _step(row: Optimiser) -> Steps:
     published = PUBLISHED[row.name](W, G, STATE[: len(row.slots)], RATE, T, *parameters)
     names = ("w", *row.slots)
     for name, given, true in zip(names, computed, published, strict=True):
-        yield Step(name, vanishes(_corrections(given - exactly(true))), f"{given} is not {true}")
+        yield compared(name, given, true, vanishes(_corrections(given - exactly(true))))
 
 
 def _corrections(expression: Any) -> Any:
