@@ -5,7 +5,6 @@ The row's `draw` runs with a generator that draws nothing and only keeps the dis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from types import SimpleNamespace
@@ -132,16 +131,12 @@ def _with_qr(signs: tuple[int, ...]) -> Any:
 
 
 def _orthonormal(rows: int, columns: int) -> Any:
-    """Some columns of a rotation of two or three dimensions by any angles."""
+    """Some columns of any rotation of two or three dimensions, each turn by the tangent of half its angle."""
     rotation = sp.eye(rows)
-    for k, (i, j) in enumerate(_planes(rows)):
-        angle = sp.Symbol(f"phi_{k}", real=True)
+    for k, (i, j) in enumerate(((0, 1),) if rows == 2 else ((0, 1), (1, 2), (0, 1))):
+        t = sp.Symbol(f"t_{k}", real=True)
         turn = sp.eye(rows)
-        turn[i, i] = turn[j, j] = sp.cos(angle)
-        turn[j, i], turn[i, j] = sp.sin(angle), -sp.sin(angle)
+        turn[i, i] = turn[j, j] = (1 - t**2) / (1 + t**2)
+        turn[j, i], turn[i, j] = 2 * t / (1 + t**2), -2 * t / (1 + t**2)
         rotation = rotation * turn
     return np.array(rotation[:, :columns].tolist(), object)
-
-
-def _planes(rows: int) -> Iterator[tuple[int, int]]:
-    yield from ((0, 1),) if rows == 2 else ((0, 1), (1, 2), (0, 1))

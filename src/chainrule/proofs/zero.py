@@ -73,7 +73,7 @@ def _normal(expression: Any) -> bool:
 
 
 def _logarithms(expression: Any) -> bool:
-    return bool(normal_numerator(sp.expand_log(expression)) == 0)
+    return bool(expression.has(sp.log) and normal_numerator(sp.expand_log(expression)) == 0)
 
 
 STRATEGIES: dict[str, Callable[[Any], bool]] = {
@@ -116,7 +116,8 @@ def vanishes_along(expression: Any, variable: Any, point: Any) -> str | None:
         Inside of the interval or one of its ends.
     """
     found = vanishes(expression)
-    if found or not expression.has(variable):
+    others = expression.atoms(sp.Function) - expression.atoms(sp.exp, *OTHER_FUNCTIONS)
+    if found or not others:  # without other functions the normal form decides
         return found
     if vanishes(sp.diff(expression, variable)) and vanishes(at(expression, variable, point)):
         return CONSTANT
