@@ -47,6 +47,7 @@ def _show(found: list[Proof]) -> None:
     from rich.text import Text
 
     from chainrule.cli_text import console
+    from chainrule.proofs.rounding import SCALE
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("Row", "Table", "Statement", "Proved", "Error"):
@@ -61,7 +62,7 @@ def _show(found: list[Proof]) -> None:
     out = console()
     out.print(table)
     count = sum(proof.proved for proof in found)
-    out.print(f"\n{count} of {len(found)} statements are proved. Errors are in machine epsilons.")
+    out.print(f"\n{count} of {len(found)} statements are proved. Errors are in {SCALE}.")
 
 
 def _errors(error: Any) -> str:

@@ -20,7 +20,7 @@ from chainrule.equations.activations import Activation
 from chainrule.equations.losses import Loss
 from chainrule.equations.penalties import Penalty
 from chainrule.proofs import definitions
-from chainrule.proofs.proof import NOT_PROVED, OBSTACLES, Proof
+from chainrule.proofs.proof import NOT_PROVED, OBSTACLES, PROVED, Proof
 from chainrule.proofs.readings import exact, exactly, read
 from chainrule.proofs.symbolic import (
     Interval,
@@ -63,7 +63,13 @@ class Curve:
 
     def parts(self) -> list[tuple[Interval, Expressions]]:
         """The smooth pieces."""
-        return pieces(self.run, self.region)
+
+        def smooth(region: Region, x: Any) -> Expressions:
+            values = self.run(region, x)
+            region.require_smooth(values[VALUE])
+            return values
+
+        return pieces(smooth, self.region)
 
 
 @dataclass
@@ -161,7 +167,7 @@ def _proof(row: Row, table: str, statement: str, found: Findings) -> Proof:
     places = tuple(found.pieces)
     if found.reasons:
         return Proof(row.name, table, statement, NOT_PROVED, places, method, "; ".join(found.reasons))
-    return Proof(row.name, table, statement, pieces=places, method=method)
+    return Proof(row.name, table, statement, PROVED, places, method)
 
 
 # ------------------------------------------------------------------ the three tables

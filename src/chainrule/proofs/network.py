@@ -35,9 +35,10 @@ def prove_back_propagation() -> list[Proof]:
     claims = {
         "backward = d data_loss(forward) / d theta, weighted mean over the rows": _backward,
         "penalise: what it adds to the gradient = d of what it returns / d theta": _penalise,
-        "deactivate: dZ = J^T dA, row by row, where the units are coupled": _coupled,
     }
-    return [attempt("back_propagation", TABLE, s, METHOD, steps) for s, steps in claims.items()]
+    found = [attempt("back_propagation", TABLE, s, METHOD, steps) for s, steps in claims.items()]
+    statement = "deactivate: dZ = J^T dA, row by row, where the units are coupled"
+    return [*found, attempt("back_propagation", TABLE, statement, "matrix algebra", _coupled)]
 
 
 def prove_dropout() -> list[Proof]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from sympy.polys.polyerrors import BasePolynomialError
 
 from chainrule.errors import CheckError
 
@@ -20,6 +22,7 @@ OBSTACLES = (
     UnprovedError,
     ArithmeticError,
     AttributeError,
+    BasePolynomialError,
     LookupError,
     NotImplementedError,
     RecursionError,
@@ -57,7 +60,7 @@ class Proof:
     subject: str
     table: str
     statement: str
-    status: str = PROVED
+    status: str
     pieces: tuple[str, ...] = ()
     method: str = ""
     reason: str = ""
@@ -70,8 +73,7 @@ class Proof:
 
     def as_dict(self) -> dict[str, Any]:
         """A form that JSON can hold."""
-        facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**facts, "pieces": list(self.pieces), "error": dict(self.error) if self.error else None}
+        return asdict(self)
 
     def __str__(self) -> str:
         verdict = "proved" if self.proved else f"NOT PROVED: {self.reason}"

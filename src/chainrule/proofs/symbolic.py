@@ -4,6 +4,9 @@
 open interval each symbol lies. Where it cannot tell because the answer changes inside of an interval, it
 raises `Split` with the points of change, and `pieces` cuts the interval there. So a function falls into
 smooth pieces by itself, and nothing has to be said about where its cases meet.
+
+One thing is not seen: SymPy cancels common factors at once, so z**2 / z is z here, but NaN at 0 where it
+runs.
 """
 
 from __future__ import annotations
@@ -28,11 +31,11 @@ from chainrule.proofs.readings import Meaning, exact, exactly, read, reading
 MOST_PIECES = 20
 
 
-class Split(Exception):  # noqa: N818 - not an error but a question
+class Split(UnprovedError):  # noqa: N818 - `pieces` can mend it
     """A condition changes inside of a region, at these points."""
 
-    def __init__(self, points: list[Any]) -> None:
-        super().__init__(points)
+    def __init__(self, expression: Any, points: list[Any]) -> None:
+        super().__init__(f"{expression} changes its sign at {', '.join(map(str, points))}")
         self.points = points
 
 
@@ -118,6 +121,26 @@ class Region:
             result *= (self._search(base) if sign is None else sign) ** (2 - int(power) % 2)
         return result
 
+    def require_smooth(self, expression: Any) -> None:
+        """Make sure that an expression is differentiable everywhere in the region.
+
+        Raises
+        ------
+        Split, UnprovedError
+            If it is not, or is not known to be.
+        """
+        for function in expression.atoms(sp.Function):
+            if not isinstance(function, (*ENTIRE, sp.log)):
+                raise UnprovedError(f"{function} is not known to be smooth")
+            if isinstance(function, sp.log) and self.sign(function.args[0]) <= 0:
+                raise UnprovedError(f"{function} is not a real number")
+        for power in expression.atoms(sp.Pow):
+            base, exponent = power.as_base_exp()
+            if exponent.is_integer and exponent.is_nonnegative:
+                continue
+            if (sign := self.sign(base)) == 0 or (sign < 0 and not exponent.is_integer):
+                raise UnprovedError(f"{power} is not a real number")
+
     def _known(self, expression: Any) -> int | None:
         placed = expression.xreplace(self._places)
         for form in (placed, sp.Mul(*_factors(placed))):
@@ -140,17 +163,18 @@ class Region:
         """The sign of a factor from its roots: without any in an interval, it keeps one sign there."""
         z, interval = self.variable, self.interval
         if expression.free_symbols == {z}:
+            self.require_smooth(expression)
             inside = sp.Interval.open(interval.low, interval.high)
             roots = sp.solveset(expression, z, inside)
             if roots is sp.S.EmptySet:
                 return int(sp.sign(expression.subs(z, _sample(interval))))
             if isinstance(roots, sp.FiniteSet):
-                raise Split(sorted(roots))
+                raise Split(expression, sorted(roots))
         elif expression.is_polynomial(z) and sp.degree(expression, z) == 1:
             (root,) = sp.solve(expression, z)
             bounds = [(root - interval.low, interval.low), (interval.high - root, interval.high)]
             if all(bound.is_infinite or self._known(distance) == 1 for distance, bound in bounds):
-                raise Split([root])
+                raise Split(expression, [root])
         raise UnprovedError(f"the sign of {expression} is not known for {interval.describe(str(z))}")
 
 
@@ -267,6 +291,9 @@ SMOOTH: dict[str, Function] = {
     "float": lambda x: x,
 }
 
+# Differentiable on the whole line.
+ENTIRE = (sp.exp, sp.sin, sp.cos, sp.sinh, sp.cosh, sp.tanh, sp.erf, sp.erfc, sp.atan, sp.asinh)
+
 LIBRARIES = (np, math, scipy.special)
 BUILT_INS = (abs, max, min, float)
 
@@ -313,7 +340,16 @@ def _in_vocabulary(value: Any, name: str | None) -> bool:
 def in_region(function: Function, region: Region) -> Function:
     """A function of the tables, read on the symbols of a region; its results hold exact numbers."""
     made = read(function, symbolic(region.sign))
-    return lambda *arguments: exactly(made(*arguments))
+
+    def in_cases(*arguments: Any) -> Any:
+        # SymPy itself makes the root of a square an absolute value.
+        result = exactly(made(*arguments))
+        if result.has(sp.nan, sp.oo, sp.zoo):
+            raise UnprovedError(f"the result at {', '.join(map(str, arguments))} is {result}")
+        result = result.replace(sp.Abs, lambda x: x * region.sign(x))
+        return result.replace(sp.sign, lambda x: sp.Integer(region.sign(x)))
+
+    return in_cases
 
 
 def parameters_of(ranges: Mapping[str, tuple[float, float]], names: Any) -> dict[Any, Interval]:

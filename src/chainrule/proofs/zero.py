@@ -46,7 +46,7 @@ def _without_exponentials(expression: Any) -> Any:
     for terms in exponents.values():
         for monomial, coefficient in terms.items():
             denominators[monomial] = int(sp.ilcm(denominators.get(monomial, 1), coefficient.q))
-    symbols = {monomial: sp.Dummy(positive=True) for monomial in denominators}
+    symbols = {monomial: sp.Dummy(positive=monomial.is_real or None) for monomial in denominators}
     powers = {
         e: sp.Mul(*(symbols[m] ** (coefficient * denominators[m]) for m, coefficient in terms.items()))
         for e, terms in exponents.items()
