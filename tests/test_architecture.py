@@ -33,6 +33,7 @@ ORDER = (
     {"full_batch"},
     {"train"},
     {"check"},
+    {"proofs"},
     {"store"},
     {"estimator_docs"},
     {"estimator_options", "estimator_metrics"},
@@ -55,6 +56,7 @@ ORDER = (
     {"__init__"},
     {"cli_text", "progress"},
     {"cli_parts"},
+    {"cli_prove"},
     {"cli"},
     {"__main__"},
 )
@@ -63,7 +65,7 @@ RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 RUNS = ({"reference"}, {"kernels", "loops", "compiled"})  # the two runs never meet
 MAY_IMPORT_NUMBA = {"elementary", "kernels", "compiled"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
-HEAVY = {"numba", "llvmlite", "sklearn", "scipy", "polars", "narwhals", "pandas"}
+HEAVY = {"numba", "llvmlite", "sklearn", "scipy", "polars", "narwhals", "pandas", "sympy", "mpmath"}
 
 LINES_PER_FILE = 400
 LINES_PER_FUNCTION = 60  # without the docstring

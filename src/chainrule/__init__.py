@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from chainrule.estimators import MLPClassifier as MLPClassifier
     from chainrule.estimators import MLPRegressor as MLPRegressor
     from chainrule.models import load as load
+    from chainrule.proofs import prove as prove
+    from chainrule.proofs import prove_all as prove_all
     from chainrule.spec import Layer as Layer
     from chainrule.spec import Network as Network
     from chainrule.spec import Training as Training
@@ -35,6 +37,8 @@ _HOMES = {
     "load": "models",
     "register_activation": "equations.registration",
     "check_gradients": "check",
+    "prove": "proofs",
+    "prove_all": "proofs",
     "Layer": "spec",
     "Network": "spec",
     "Training": "spec",

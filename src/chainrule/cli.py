@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from chainrule import cli_prove
 from chainrule.cli_parts import (
     INTERRUPTED,
     SEED,
@@ -270,3 +271,6 @@ def demo(seed: int, quiet: bool) -> None:
     with training(quiet) as callbacks:
         shown = demonstrate(seed, callbacks)
     cli_text.show_demonstration(shown)
+
+
+main.add_command(cli_prove.prove)

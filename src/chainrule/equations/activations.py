@@ -217,15 +217,21 @@ GELU_SCALE = (2 / pi) ** 0.5
     source="Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2",
 )
 class gelu_tanh:
-    """The tanh approximation of the Gaussian error linear unit."""
+    """The tanh approximation of the Gaussian error linear unit.
+
+    With (1 + tanh u) / 2 written as the logistic function of 2u, no digit is lost far below zero.
+    """
 
     def f(z):
-        t = tanh(GELU_SCALE * (z + 0.044715 * z * z * z))
-        return z * (1 + t) / 2
+        u = 2 * GELU_SCALE * (z + 0.044715 * z * z * z)
+        e = exp(-absolute(u))
+        return z * (where(u >= 0, 1, e) / (1 + e))
 
     def slope(z, a):
-        t = tanh(GELU_SCALE * (z + 0.044715 * z * z * z))
-        return (1 + t) / 2 + z * (1 - t * t) * GELU_SCALE * (1 + 0.134145 * z * z) / 2
+        u = 2 * GELU_SCALE * (z + 0.044715 * z * z * z)
+        e = exp(-absolute(u))
+        s = where(u >= 0, 1, e) / (1 + e)
+        return s * (1 + z * (where(u >= 0, e, 1) / (1 + e)) * 2 * GELU_SCALE * (1 + 0.134145 * z * z))
 
 
 @activation(
@@ -253,20 +259,23 @@ class silu:
     source="Misra 2019, arXiv:1908.08681",
 )
 class mish:
-    """Smooth, not monotone. With e = exp(z) and n = e (e + 2), tanh(log(1 + e)) = n / (n + 2).
+    """Smooth, not monotone: tanh(log(1 + exp(z))) = n / (n + d) in e = exp(-|z|), which never overflows.
 
-    Past z = 20 that is 1 to double precision, so the exponent is cut there.
+    With that, 1 - tanh^2 = d (2 n + d) / (n + d)^2.
     """
 
     def f(z):
-        e = exp(minimum(z, 20))
-        n = e * (e + 2)
-        return z * (n / (n + 2))
+        e = exp(-absolute(z))
+        n = where(z >= 0, 1 + 2 * e, e * (e + 2))
+        d = where(z >= 0, 2 * e * e, 2)
+        return z * (n / (n + d))
 
     def slope(z, a):
-        e = exp(minimum(z, 20))
-        n = e * (e + 2)
-        return n / (n + 2) + z * (e / (1 + e)) * 4 * (n + 1) / ((n + 2) * (n + 2))
+        e = exp(-absolute(z))
+        n = where(z >= 0, 1 + 2 * e, e * (e + 2))
+        d = where(z >= 0, 2 * e * e, 2)
+        s = where(z >= 0, 1, e) / (1 + e)
+        return n / (n + d) + z * s * (d * (2 * n + d) / ((n + d) * (n + d)))
 
 
 @activation(
