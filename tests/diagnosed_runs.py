@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ class Draw:
 
     def weights(self, sizes: list[int], gain: float, bias: float = 0.0) -> Any:
         """Normal weights of variance gain² / inputs; biases around the given one."""
-        W = [self.rng.normal(size=s) * gain / s[0] ** 0.5 for s in zip(sizes, sizes[1:], strict=False)]
+        W = [self.rng.normal(size=s) * gain / s[0] ** 0.5 for s in pairwise(sizes)]
         b = [bias * self.rng.uniform(0.8, 1.2, k) for k in sizes[1:]]
         b[-1] = np.zeros(sizes[-1])
         return W, b

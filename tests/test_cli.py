@@ -355,7 +355,7 @@ def test_divergence_is_said(table, tmp_path):
     options = ["--target", "size", "--solver", "gradient_descent", "--learning-rate", "1e30"]
     result = run("train", table, *options, "-o", tmp_path / "model", *QUICK)
     assert result.exit_code == 1 and result.stdout == ""
-    assert "lower learning_rate_init" in result.stderr
+    assert "Lower the learning rate" in result.stderr
     assert not (tmp_path / "model").exists()
 
 

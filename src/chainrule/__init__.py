@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chainrule.check import check_gradients as check_gradients
+    from chainrule.diagnose import Diagnosis as Diagnosis
     from chainrule.equations.registration import register_activation as register_activation
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import CheckError as CheckError
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
     from chainrule.spec import Network as Network
     from chainrule.spec import Training as Training
     from chainrule.table_model import TableModel as TableModel
+    from chainrule.watch import Watch as Watch
 
 _HOMES = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "TableModel": "table_model",
     "load": "models",
+    "Diagnosis": "diagnose",
+    "Watch": "watch",
     "register_activation": "equations.registration",
     "check_gradients": "check",
     "Layer": "spec",

@@ -106,13 +106,15 @@ class Diagnosis:
         if not self.findings:
             return self._verdict()
         first, *others = self.findings
+        start = f"{self._verdict()} Note: " if self.healthy else ""
         more = f" Also: {', '.join(_words(other.name) for other in others)}." if others else ""
-        return f"{first}{more}"
+        return f"{start}{first}{more}"
 
     def to_dict(self) -> dict[str, Any]:
         """A form that JSON can hold; a number that is not finite becomes text."""
         findings = [{**asdict(f), "evidence": _plain(f.evidence)} for f in self.findings]
         return {
+            "summary": self.line(),
             "healthy": self.healthy,
             "findings": findings,
             "checked": list(self.checked),
@@ -179,7 +181,9 @@ def _title(finding: Finding) -> str:
 
 def _plain(figures: dict[str, Any]) -> dict[str, Any]:
     """Figures in Python's own types, of which JSON has all."""
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in figures.items()}
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else value for name, value in figures.items()
+    }
     return {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in plain.items()

@@ -37,8 +37,8 @@ class DiagnosisMixin:
         """A call of partial_fit may be a small step of many, so layers are not looked at there."""
         if not incremental:
             size = len(data) if training.optimiser_row.full_batch else training.batch_size
-            self._notes = evidence.begin(self._objective(), theta, data, size)
-        elif getattr(self, "_notes", None) is None:
+            self._notes: Notes = evidence.begin(self._objective(), theta, data, size)
+        elif not hasattr(self, "_notes"):
             self._notes = evidence.begin(self._objective(), theta, data, None)
         else:
             self._notes = replace(self._notes, begin=None, end=None, held=None, moved=None)
@@ -51,7 +51,7 @@ class DiagnosisMixin:
             X, y, weights = held
             Y = self._encode(np.asarray(y)).astype(X.dtype)
             rows = Batch(X, Y, None if weights is None else np.asarray(weights, X.dtype))
-        self._notes: Notes = evidence.end(self._notes, self._objective(), (first, theta), data, rows)
+        self._notes = evidence.end(self._notes, self._objective(), (first, theta), data, rows)
 
     def diagnose(self, X: Any = None, y: Any = None) -> Diagnosis:
         """What this model's training suffers from, in plain words.
@@ -113,8 +113,9 @@ class DiagnosisMixin:
         """What to say of a fit that diverged: where, and why or else what helps."""
         found = {finding.name: finding for finding in self.diagnose()}
         remedy = found.pop("diverged").remedy
-        advice = " ".join(map(str, found.values())) or f"Scale the inputs (StandardScaler). {remedy}"
-        return DIVERGED.format(detail=self._stop_detail, advice=advice)
+        causes = [str(f) for name, f in found.items() if name != "learning_rate_too_high"]
+        advice = [*(causes or ["Scale the inputs (StandardScaler)."]), remedy]
+        return DIVERGED.format(detail=self._stop_detail, advice=" ".join(advice))
 
     def _curves(self, *, whole: bool) -> tuple[list[float], list[float], int]:
         """Training and validation loss of each epoch of the last fit, and which epoch was kept."""

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule import reference, snapshot
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
-from chainrule.snapshot import Fit, Snapshot
+from chainrule.snapshot import Fit, Snapshot, rebuild
 
 SAMPLE = 256  # rows of a snapshot: some milliseconds even for a wide network
 LOOKED_AT = 10_000  # rows that the scale of the columns is taken from
@@ -102,23 +102,26 @@ class Notes:
     penalty: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """A form that a model file can hold."""
-        return {**asdict(self), "classes": list(self.classes)}
+        """A form that JSON can hold."""
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Notes:
-        """The inverse of `as_dict`."""
-        kinds: dict[str, Any] = {
-            "inputs": lambda v: Scale(**v),
-            "targets": lambda v: Scale(**v),
-            "classes": lambda v: tuple(map(float, v)),
-            "begin": Snapshot.from_dict,
-            "end": Snapshot.from_dict,
-            "held": lambda v: Fit(**v),
-            "moved": float,
-            "penalty": float,
-        }
-        return cls(**{name: None if v is None else kinds[name](v) for name, v in facts.items()})
+        """The inverse of `as_dict`, also after JSON has made lists of the tuples."""
+        known: dict[str, Any] = {n: None if v is None else FROM_JSON[n](v) for n, v in facts.items()}
+        return cls(**known)
+
+
+FROM_JSON: Mapping[str, Any] = {
+    "inputs": lambda v: rebuild(Scale, v),
+    "targets": lambda v: rebuild(Scale, v),
+    "classes": lambda v: tuple(map(float, v)),
+    "begin": Snapshot.from_dict,
+    "end": Snapshot.from_dict,
+    "held": lambda v: rebuild(Fit, v),
+    "moved": float,
+    "penalty": float,
+}
 
 
 def begin(objective: Objective, theta: Array, data: Batch, batch_size: int | None) -> Notes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -94,8 +94,32 @@ class Snapshot:
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Snapshot:
         """The inverse of `dataclasses.asdict`."""
-        layers = tuple(Layer(**layer) for layer in facts["layers"])
-        return cls(facts["rows"], layers, Fit(**facts["fit"]) if facts["fit"] else None)
+        layers = tuple(rebuild(Layer, layer) for layer in facts["layers"])
+        return cls(int(facts["rows"]), layers, rebuild(Fit, facts["fit"]) if facts["fit"] else None)
+
+
+CASTS: Mapping[str, Any] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "float | None": lambda value: None if value is None else float(value),
+}
+Kind = TypeVar("Kind")
+
+
+def rebuild(kind: type[Kind], facts: Mapping[str, Any]) -> Kind:
+    """A dataclass of numbers and texts from its dict; a file may hold anything, so types are made sure of.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is missing, is unknown, or is not of its type.
+    """
+    casts = {f.name: CASTS[f.type] for f in fields(kind)}  # type: ignore[arg-type, index]
+    unknown = facts.keys() - casts.keys()
+    if unknown:
+        raise ValueError(f"{kind.__name__} knows no {sorted(unknown)}")
+    return kind(**{name: casts[name](value) for name, value in facts.items()})
 
 
 def sample(batch: Batch, most: int) -> Batch:
@@ -117,10 +141,14 @@ def take(objective: Objective, theta: Array, batch: Batch, *, targets: bool = Tr
     targets : bool
         Whether the batch's Y means something.
     """
+    return figures(objective.network, propagate(objective.network, theta, batch, targets=targets), batch)
+
+
+def figures(network: Network, run: reference.Pass, batch: Batch) -> Snapshot:
+    """The figures of a pass; without those of gradients and the fit, if it went only forward."""
     with np.errstate(all="ignore"):
-        run = propagate(objective.network, theta, batch, targets=targets)
-        layers = tuple(_layer(objective.network, run, i) for i in range(len(run.A)))
-        fit = measure(objective.network, run.A[-1], batch) if targets else None
+        layers = tuple(_layer(network, run, index) for index in range(len(run.A)))
+        fit = measure(network, run.A[-1], batch) if run.dZ else None
     return Snapshot(len(batch), layers, fit)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.equation import Function, Row, Table
 from chainrule.evidence import Evidence, Scale
-from chainrule.snapshot import Fit, Layer, Snapshot
+from chainrule.snapshot import Layer, Snapshot
 
 Figures = dict[str, Any]
 Severity = Literal["warning", "note"]
@@ -78,7 +78,7 @@ def unscaled_inputs(e: Evidence, largest: float, least: float) -> Figures | None
     the network hardly sees them."""
     scale = e.notes.inputs
     assert scale is not None
-    name = f"column {e.columns[scale.column] if e.columns else scale.column + 1}"
+    name = f"column {e.columns[scale.column]!r}" if e.columns else f"X[:, {scale.column}]"
     if scale.size > largest:
         what = f"{name} has mean {scale.mean:.3g} and standard deviation {scale.deviation:.3g}"
     elif 0 < scale.length < least:
@@ -92,7 +92,7 @@ def unscaled_inputs(e: Evidence, largest: float, least: float) -> Figures | None
     needs=("targets",),
     parameters={"largest": 100.0, "least": 0.01},
     source="Bishop 1995, Neural Networks for Pattern Recognition, chapter 8",
-    message="The targets are not scaled: their mean is {mean:.3g} and their standard deviation {deviation:.3g}.",
+    message="The targets are not scaled: they have mean {mean:.3g} and standard deviation {deviation:.3g}.",
     remedy="Train on targets of mean 0 and deviation 1 (TransformedTargetRegressor, or TableModel).",
 )
 def unscaled_targets(e: Evidence, largest: float, least: float) -> Figures | None:
@@ -149,7 +149,7 @@ def _label(e: Evidence, index: int) -> str:
     parameters={"factor": 1e3},
     source="Bottou, Curtis & Nocedal 2018, SIAM Review 60, section 4",
     message="Training diverged. {what}",
-    remedy="Lower the learning rate, at first to a tenth.",
+    remedy="Lower the learning rate (learning_rate_init), at first to a tenth.",
 )
 def diverged(e: Evidence, factor: float) -> Figures | None:
     """The loss grew without bound."""
@@ -164,10 +164,10 @@ def diverged(e: Evidence, factor: float) -> Figures | None:
 
 @symptom(
     needs=("losses", "learning_rate"),
-    parameters={"peak": 5.0, "jump": 0.07},
+    parameters={"peak": 5.0, "jump": 0.1},
     source="Bottou, Curtis & Nocedal 2018, SIAM Review 60, section 4",
     message="The learning rate {rate:g} is too high: {what}.",
-    remedy="Lower the learning rate, at first to a third, or let a schedule such as 'cosine' lower it.",
+    remedy="Lower it (learning_rate_init), at first to a third, or let a schedule such as 'cosine' do so.",
     explained_by=("unscaled_inputs", "unscaled_targets", "exploding_gradients"),
 )
 def learning_rate_too_high(e: Evidence, peak: float, jump: float) -> Figures | None:
@@ -203,7 +203,7 @@ def _rises(losses: Any) -> float:
         "The learning rate {rate:g} is too low: {epochs} epochs moved the parameters by {moved:.2g} of "
         "their length, and the loss went from {first:.4g} to {last:.4g}, still falling steadily."
     ),
-    remedy="Raise the learning rate tenfold, again and again, until the loss falls in earnest.",
+    remedy="Raise it (learning_rate_init) tenfold, again and again, until the loss falls in earnest.",
     explained_by=("dead_units", "saturated_units", "vanishing_gradients", "exploding_gradients"),
 )
 def learning_rate_too_low(e: Evidence, moved: float, descent: float, rising: float) -> Figures | None:
@@ -250,13 +250,13 @@ def unfinished(e: Evidence, descent: float) -> Figures | None:
 
 @symptom(
     needs=("layers",),
-    parameters={"share": 0.6},
+    parameters={"share": 0.75},
     source="Lu, Shin, Su & Karniadakis 2020, Commun. Comput. Phys. 28 (dying ReLU)",
     message=(
         "In {layer}, {dead} of {units} units ({activation}) are flat for each of the {rows} rows looked "
         "at: no gradient passes through them, so they do not learn."
     ),
-    remedy="Lower the learning rate, or use 'leaky_relu' or 'elu', and begin with biases of 0 (init='he_normal').",
+    remedy="Lower the learning rate, use 'leaky_relu' or 'elu', or init='he_normal' (biases begin at 0).",
 )
 def dead_units(e: Evidence, share: float) -> Figures | None:
     """Units whose activation has slope 0 on all rows, such as rectifiers that never fire."""
@@ -295,7 +295,10 @@ def saturated_units(e: Evidence, share: float) -> Figures | None:
         "Gradients vanish: from the output layer down to the first hidden layer, their length shrinks to "
         "{ratio:.2g} of what it was, so the first layers hardly learn."
     ),
-    remedy="Use fewer layers, 'relu' or 'tanh' in place of 'sigmoid', and init='he_normal' or 'glorot_uniform'.",
+    remedy=(
+        "Use fewer layers, 'relu' or 'tanh' in place of 'sigmoid', and begin with larger weights "
+        "(init='he_normal' or 'glorot_uniform')."
+    ),
 )
 def vanishing_gradients(e: Evidence, ratio: float) -> Figures | None:
     """Back propagation shrinks the gradient from layer to layer."""
@@ -353,7 +356,9 @@ def _shrinkage(taken: Snapshot | None) -> float | None:
     message="The network overfits: {what}.",
     remedy="Give it more rows, fewer units, a larger alpha or dropout, and stop early (early_stopping=True).",
 )
-def overfitting(e: Evidence, rise: float, rise_errors: float, gap: float, gap_errors: float) -> Figures | None:
+def overfitting(
+    e: Evidence, rise: float, rise_errors: float, gap: float, gap_errors: float
+) -> Figures | None:
     """The loss of rows that were not trained on rises while training goes on, or is far above that of
     the training rows. Both are measured against the loss of always predicting the mean, and against
     the standard error."""
@@ -363,8 +368,7 @@ def overfitting(e: Evidence, rise: float, rise_errors: float, gap: float, gap_er
         rose = float(losses[-1] - losses[best])
         if rose > max(rise * e.baseline, rise_errors * e.notes.held.error):
             what = (
-                f"after epoch {best + 1} the validation loss rose from {losses[best]:.3g} to "
-                f"{losses[-1]:.3g}"
+                f"after epoch {best + 1} the validation loss rose from {losses[best]:.3g} to {losses[-1]:.3g}"
             )
             return {"what": what, "epoch": best + 1, "best": float(losses[best]), "last": float(losses[-1])}
     seen, unseen = e.notes.end.fit if e.notes.end else None, e.unseen
