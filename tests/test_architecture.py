@@ -35,6 +35,7 @@ ORDER = (
     {"check"},
     {"snapshot"},
     {"evidence"},
+    {"symptom"},
     {"symptoms"},
     {"html_table"},
     {"diagnose"},

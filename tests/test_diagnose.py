@@ -3,7 +3,7 @@
 import json
 import math
 import pickle
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -32,7 +32,8 @@ from chainrule.diagnose import NEEDS, diagnose
 from chainrule.equations import ACTIVATIONS
 from chainrule.evidence import Evidence, Notes, scale_of
 from chainrule.problem import Batch, Objective
-from chainrule.snapshot import Layer, measure, sample, steepest, take
+from chainrule.snapshot import Fit, Layer, Snapshot, measure, sample, steepest, take
+from chainrule.symptom import symptom
 from chainrule.symptoms import SYMPTOMS
 from chainrule.watch import QUANTILES
 
@@ -119,8 +120,6 @@ def test_rows_are_complete(row):
 
 
 def test_another_symptom_is_one_definition():
-    from chainrule.symptoms import symptom
-
     @symptom(needs=("losses",), message="The last loss is {last}.", remedy="Nothing.", severity="note")
     def last_loss(e):
         """A note of the last loss."""
@@ -246,16 +245,14 @@ def evidence(losses=(), **facts) -> Evidence:
     """Evidence of a run that began at loss 1, where the mean would lose 1."""
     network = make_network("squared_error", outputs=1, hidden=(4,))
     theta, batch = make_problem(network, rows=64)
-    begin = take(Objective(network), theta, batch)
-    fit = type(begin.fit)(rows=64, loss=1.0, error=0.05, baseline=1.0)
-    begin = type(begin)(64, begin.layers, fit)
-    end = facts.pop("end", fit)
-    notes = Notes(begin=begin, end=type(begin)(64, begin.layers, end), **facts.pop("notes", {}))
+    layers = take(Objective(network), theta, batch).layers
+    begin, end = Snapshot(64, layers, fit_of(1.0)), Snapshot(64, layers, facts.pop("end", fit_of(1.0)))
+    notes = Notes(begin=begin, end=end, **facts.pop("notes", {}))
     return Evidence(notes=notes, losses=losses, learning_rate=0.1, **{"stopped": "going on", **facts})
 
 
-def fit_of(loss, error=0.01, rows=64):
-    return type(evidence().notes.end.fit)(rows, loss, error, 1.0)
+def fit_of(loss: float, error: float = 0.01) -> Fit:
+    return Fit(rows=64, loss=loss, error=error, baseline=1.0)
 
 
 FALLING = list(np.linspace(1, 0.2, 20))
@@ -269,7 +266,7 @@ FALLING = list(np.linspace(1, 0.2, 20))
         ("learning_rate_too_high", evidence([1.0, 0.5] + [0.3, 0.6] * 8)),
         ("learning_rate_too_low", evidence([1 - i / 1e4 for i in range(20)], notes={"moved": 1e-3})),
         ("unfinished", evidence(FALLING, stopped="epochs")),
-        ("overfitting", evidence(FALLING, validation=[1, 0.8, 0.7, 0.95], notes={"held": fit_of(0.7)})),
+        ("overfitting", evidence(FALLING, validation=[1, 0.7, 0.9, 0.81, 0.82], notes={"held": fit_of(0.7)})),
         ("overfitting", evidence(FALLING, end=fit_of(0.1), notes={"held": fit_of(0.6)})),
         ("imbalance", evidence(notes={"classes": (951.0, 49.0)})),
     ],
@@ -288,8 +285,13 @@ def test_a_symptom_is_seen_in_made_up_figures(name, facts):
         ("learning_rate_too_low", evidence([1 - i / 1e4 for i in range(20)], notes={"moved": 1e-3}, kept=1)),
         ("learning_rate_too_low", evidence(FALLING, notes={"moved": 1e-3})),
         ("unfinished", evidence(FALLING, stopped="converged")),
-        ("overfitting", evidence(FALLING, validation=[1, 0.8, 0.7, 0.75], notes={"held": fit_of(0.7)})),
-        ("overfitting", evidence(FALLING, validation=[1, 0.7, 0.95], notes={"held": fit_of(0.7, error=0.1)})),
+        ("overfitting", evidence(FALLING, validation=[1, 0.7, 0.9, 0.79, 0.82], notes={"held": fit_of(0.7)})),
+        (
+            "overfitting",
+            evidence(FALLING, validation=[1, 0.7] + [0.95] * 3, notes={"held": fit_of(0.7, 0.1)}),
+        ),
+        # A single leap at the end is no trend.
+        ("overfitting", evidence(FALLING, validation=[1, 0.7, 0.71, 0.72, 3], notes={"held": fit_of(0.7)})),
         ("overfitting", evidence(FALLING, end=fit_of(0.1), notes={"held": fit_of(0.6, error=0.2)})),
         ("imbalance", evidence(notes={"classes": (949.0, 51.0)})),
         ("imbalance", evidence(notes={"classes": (100.0,) * 50})),
@@ -300,13 +302,24 @@ def test_a_symptom_is_not_seen_below_its_threshold(name, facts):
     assert name in diagnosis.checked and name not in diagnosis.names
 
 
+@pytest.mark.parametrize(("loss", "from_the_start", "found"), [(0.4, 0, 0), (0.6, 0, 1), (0.4, 1, 1)])
+def test_units_that_became_flat_in_a_good_training_are_no_harm(loss, from_the_start, found):
+    plain = evidence(FALLING, end=fit_of(loss))
+    flat = (Layer(4, "relu", 4, 0.0, 0.0, 0.0), *plain.notes.end.layers[1:])
+    changed = {"end": replace(plain.notes.end, layers=flat)}
+    if from_the_start:
+        changed["begin"] = replace(plain.notes.begin, layers=flat)
+    names = diagnose(replace(plain, notes=replace(plain.notes, **changed))).names
+    assert ("dead_units" in names) == bool(found)
+
+
 def test_a_cause_silences_what_it_explains():
     curve = [1 - i / 1e4 for i in range(20)]
     plain = evidence(curve, notes={"moved": 1e-3})
-    dead = [Layer(4, "relu", 4, 0.0, 0.0, 0.0), *plain.notes.end.layers[1:]]
-    notes = Notes(**{**vars(plain.notes), "end": type(plain.notes.end)(64, tuple(dead), fit_of(1.0))})
+    dead = (Layer(4, "relu", 4, 0.0, 0.0, 0.0), *plain.notes.end.layers[1:])
+    notes = replace(plain.notes, end=replace(plain.notes.end, layers=dead))
     assert diagnose(plain).names == ["learning_rate_too_low"]
-    assert diagnose(Evidence(**{**vars(plain), "notes": notes})).names == ["dead_units"]
+    assert diagnose(replace(plain, notes=notes)).names == ["dead_units"]
 
 
 # ------------------------------------------------------------------ estimators
@@ -326,7 +339,7 @@ def test_a_finding_names_the_column_and_what_to_do(wine):
     assert finding.evidence["mean"] == pytest.approx(X["proline"].mean())
     assert "StandardScaler" in finding.remedy
     text = str(diagnosis)
-    assert text.startswith("1 of 10 checks found a problem.\n- Warning: unscaled inputs. The inputs")
+    assert text.startswith("1 of 10 checks found a problem.\n- Warning: The inputs")
     assert "Not checked: overfitting (hand over X and y that were not trained on)." in text
     assert diagnosis.line().startswith(finding.message)
     array = MLPClassifier((8,), max_iter=20, random_state=0).fit(X.to_numpy(), y).diagnose()

@@ -11,7 +11,8 @@ import numpy as np
 
 from chainrule.evidence import Evidence
 from chainrule.html_table import table
-from chainrule.symptoms import SYMPTOMS, Severity, Symptom
+from chainrule.symptom import Severity, Symptom
+from chainrule.symptoms import SYMPTOMS
 
 # What a symptom may need: whether it is there, and what to do where it is not. Without a remedy the
 # check does not apply: a classifier's targets have no scale, and L-BFGS has no learning rate.
@@ -97,7 +98,7 @@ class Diagnosis:
     def __str__(self) -> str:
         lines = [self._verdict()]
         for finding in self.findings:
-            lines += [f"- {_title(finding)}. {finding.message}", f"  {finding.remedy}"]
+            lines += [f"- {finding.severity.capitalize()}: {finding.message}", f"  {finding.remedy}"]
         lines += [f"Not checked: {_words(name)} ({need})." for name, need in self.unchecked.items()]
         return "\n".join(lines)
 
@@ -173,10 +174,6 @@ def _finding(symptom: Symptom, figures: dict[str, Any]) -> Finding:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _title(finding: Finding) -> str:
-    return f"{finding.severity.capitalize()}: {_words(finding.name)}"
 
 
 def _plain(figures: dict[str, Any]) -> dict[str, Any]:

@@ -1,66 +1,26 @@
 """The symptoms that a diagnosis looks for: each is one row with its test, its thresholds and a remedy.
 
-A test takes the evidence and the thresholds. It returns the figures that its message is made of, or
-None where there is nothing to report, or not enough known. The thresholds lie between what 660 sick and
-300 healthy synthetic runs showed (see docs/diagnosis.md); where a source gives one, it is named.
+A test returns the figures that its message is made of, or None where there is nothing to report, or not
+enough known. The thresholds lie between what sick and healthy synthetic runs showed: docs/diagnosis.md
+tells how they were chosen and tested.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from chainrule.equation import Function, Row, Table
 from chainrule.evidence import Evidence, Scale
 from chainrule.snapshot import Layer, Snapshot
+from chainrule.symptom import SYMPTOMS, symptom
+
+__all__ = ["SYMPTOMS"]
 
 Figures = dict[str, Any]
-Severity = Literal["warning", "note"]
-
-
-@dataclass(frozen=True)
-class Symptom(Row):
-    """One thing that can be wrong with a training run.
-
-    Attributes
-    ----------
-    test : callable
-        ``test(evidence, *parameters) -> dict or None``; the parameters are the thresholds.
-    message : str
-        What is reported, to be filled with the figures of the test.
-    remedy : str
-        What to do about it.
-    severity : {"warning", "note"}
-        A note is worth knowing; a warning is worth acting on.
-    needs : tuple of str
-        Fields of the evidence or of its notes without which the test cannot be made.
-    explained_by : tuple of str
-        Symptoms beside which this one is not reported, since they are its cause.
-    """
-
-    test: Function = lambda evidence: None
-    message: str = ""
-    remedy: str = ""
-    severity: Severity = "warning"
-    needs: tuple[str, ...] = ()
-    explained_by: tuple[str, ...] = ()
-
-
-SYMPTOMS: Table[Symptom] = Table("symptom", Symptom)
-
-
-def symptom(**facts: Any) -> Callable[[Function], Symptom]:
-    """Decorator: a test and the given facts become a row of that name."""
-
-    def decorate(test: Function) -> Symptom:
-        doc = " ".join((test.__doc__ or "").split())
-        return SYMPTOMS.add(Symptom(name=test.__name__, doc=doc, test=test, **facts))
-
-    return decorate
+SETTLED = 3  # the lowest validation loss of so many last epochs counts as the last one
 
 
 # ------------------------------------------------------------------ the data
@@ -250,7 +210,7 @@ def unfinished(e: Evidence, descent: float) -> Figures | None:
 
 @symptom(
     needs=("layers",),
-    parameters={"share": 0.75},
+    parameters={"share": 0.75, "fit": 0.5},
     source="Lu, Shin, Su & Karniadakis 2020, Commun. Comput. Phys. 28 (dying ReLU)",
     message=(
         "In {layer}, {dead} of {units} units ({activation}) are flat for each of the {rows} rows looked "
@@ -258,18 +218,16 @@ def unfinished(e: Evidence, descent: float) -> Figures | None:
     ),
     remedy="Lower the learning rate, use 'leaky_relu' or 'elu', or init='he_normal' (biases begin at 0).",
 )
-def dead_units(e: Evidence, share: float) -> Figures | None:
-    """Units whose activation has slope 0 on all rows, such as rectifiers that never fire."""
-    found = [(layer.dead / layer.units, name, layer) for name, layer in _hidden(e.last)]
-    worst, name, layer = max(found, key=lambda item: item[0], default=(0.0, "", None))
-    if layer is None or worst < share:
-        return None
-    return {"layer": name, "dead": layer.dead, **_named(layer, e.last)}
+def dead_units(e: Evidence, share: float, fit: float) -> Figures | None:
+    """Units whose activation has slope 0 on all rows, such as rectifiers that never fire. Where they
+    came about in a training that roughly halved the loss, they did no harm."""
+    found = _flat_layer(e, lambda layer: layer.dead / layer.units, share, fit)
+    return None if found is None else {**found[1], "dead": found[0].dead}
 
 
 @symptom(
     needs=("layers",),
-    parameters={"share": 0.8},
+    parameters={"share": 0.8, "fit": 0.5},
     source="Glorot & Bengio 2010, AISTATS, section 3",
     message=(
         "In {layer}, {saturated:.0%} of the values of its {units} units ({activation}) lie at the flat "
@@ -277,14 +235,39 @@ def dead_units(e: Evidence, share: float) -> Figures | None:
     ),
     remedy="Standardise the inputs, begin with smaller weights (init='glorot_uniform'), or use 'relu'.",
 )
-def saturated_units(e: Evidence, share: float) -> Figures | None:
-    """Most values of a bounded activation are at its bounds: its slope is under a twentieth of the
-    steepest."""
-    found = [(layer.saturated, name, layer) for name, layer in _hidden(e.last)]
-    worst, name, layer = max(found, key=lambda item: item[0], default=(0.0, "", None))
-    if layer is None or worst < share:
+def saturated_units(e: Evidence, share: float, fit: float) -> Figures | None:
+    """Most values of a bounded activation are at its bounds, where its slope is under a twentieth of the
+    steepest. Where that came about in a training that roughly halved the loss, it did no harm."""
+    found = _flat_layer(e, lambda layer: layer.saturated, share, fit)
+    return None if found is None else {**found[1], "saturated": found[0].saturated}
+
+
+def _flat_layer(
+    e: Evidence, part: Callable[[Layer], float], share: float, fit: float
+) -> tuple[Layer, Figures] | None:
+    """The hidden layer of which the largest part is flat, if that is at least `share` and does harm."""
+    hidden = _hidden(e.last)
+    if not hidden or e.last is None:
         return None
-    return {"layer": name, "saturated": worst, **_named(layer, e.last)}
+    number = int(np.argmax([part(layer) for layer in hidden]))
+    layer, known = hidden[number], e.last.fit
+    if part(layer) < share:
+        return None
+    from_the_start = any(part(other) >= share for other in _hidden(e.notes.begin))
+    learnt = known is not None and known.baseline is not None and known.loss < fit * known.baseline
+    if learnt and not from_the_start:
+        return None
+    return layer, {
+        "layer": f"hidden layer {number + 1}",
+        "units": layer.units,
+        "activation": layer.activation,
+        "rows": e.last.rows,
+    }
+
+
+def _hidden(taken: Snapshot | None) -> tuple[Layer, ...]:
+    """The hidden layers."""
+    return taken.layers[:-1] if taken is not None else ()
 
 
 @symptom(
@@ -325,17 +308,6 @@ def exploding_gradients(e: Evidence, before: float, after: float) -> Figures | N
     return {"when": when, "ratio": found} if found is not None and found > limit else None
 
 
-def _hidden(taken: Snapshot | None) -> Iterator[tuple[str, Layer]]:
-    """The hidden layers and what they are called."""
-    layers = taken.layers[:-1] if taken is not None else ()
-    return ((f"hidden layer {number}", layer) for number, layer in enumerate(layers, 1))
-
-
-def _named(layer: Layer, taken: Snapshot | None) -> Figures:
-    assert taken is not None
-    return {"units": layer.units, "activation": layer.activation, "rows": taken.rows}
-
-
 def _shrinkage(taken: Snapshot | None) -> float | None:
     """Length of dZ in the first layer relative to that in the last; None if not known."""
     if taken is None or len(taken.layers) < 2:
@@ -362,20 +334,29 @@ def overfitting(
     """The loss of rows that were not trained on rises while training goes on, or is far above that of
     the training rows. Both are measured against the loss of always predicting the mean, and against
     the standard error."""
-    losses = np.array(e.validation)
-    if len(losses) and e.notes.held is not None:
-        best = int(np.nanargmin(losses)) if not np.isnan(losses).all() else 0
-        rose = float(losses[-1] - losses[best])
-        if rose > max(rise * e.baseline, rise_errors * e.notes.held.error):
-            what = (
-                f"after epoch {best + 1} the validation loss rose from {losses[best]:.3g} to {losses[-1]:.3g}"
-            )
-            return {"what": what, "epoch": best + 1, "best": float(losses[best]), "last": float(losses[-1])}
+    return _rise(e, rise, rise_errors) or _gap(e, gap, gap_errors)
+
+
+def _rise(e: Evidence, share: float, errors: float) -> Figures | None:
+    """Whether the validation loss stays above its lowest value."""
+    losses, held = np.array(e.validation), e.notes.held
+    if held is None or not np.isfinite(losses).any():
+        return None
+    best = int(np.nanargmin(losses))
+    late = float(losses[best:][-SETTLED:].min())  # a single leap is no trend
+    if not late - losses[best] > max(share * e.baseline, errors * held.error):
+        return None
+    what = f"after epoch {best + 1} the validation loss rose from {losses[best]:.3g} to {late:.3g}"
+    return {"what": what, "epoch": best + 1, "best": float(losses[best]), "last": late}
+
+
+def _gap(e: Evidence, share: float, errors: float) -> Figures | None:
+    """Whether the loss of other rows is far above that of the training rows."""
     seen, unseen = e.notes.end.fit if e.notes.end else None, e.unseen
     if seen is None or unseen is None:
         return None
     wide = unseen.loss - seen.loss
-    if not wide > max(gap * e.baseline, gap_errors * math.hypot(seen.error, unseen.error)):
+    if not wide > max(share * e.baseline, errors * math.hypot(seen.error, unseen.error)):
         return None
     what = f"its loss is {seen.loss:.3g} on training rows, but {unseen.loss:.3g} on {unseen.rows} others"
     return {"what": what, "training": seen.loss, "others": unseen.loss, "rows": unseen.rows}
