@@ -21,6 +21,7 @@ ORDER = (
     {"errors"},
     {"equation"},
     {"equations"},
+    {"html_table"},
     {"spec"},
     {"parameters"},
     {"problem"},
@@ -37,7 +38,6 @@ ORDER = (
     {"evidence"},
     {"symptom"},
     {"symptoms"},
-    {"html_table"},
     {"diagnose"},
     {"watch"},
     {"store"},
@@ -58,7 +58,7 @@ ORDER = (
     {"targets", "splits", "scores"},
     {"table_report"},
     {"table_model"},
-    {"models", "predictions", "demo"},
+    {"models", "predictions", "demo", "plot"},
     {"__init__"},
     {"cli_text", "progress"},
     {"cli_parts"},
@@ -70,7 +70,7 @@ RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 RUNS = ({"reference"}, {"kernels", "loops", "compiled"})  # the two runs never meet
 MAY_IMPORT_NUMBA = {"kernels", "compiled"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
-HEAVY = {"numba", "llvmlite", "sklearn", "scipy", "polars", "narwhals", "pandas"}
+HEAVY = {"numba", "llvmlite", "sklearn", "scipy", "polars", "narwhals", "pandas", "matplotlib"}
 
 LINES_PER_FILE = 400
 LINES_PER_FUNCTION = 60  # without the docstring

@@ -184,6 +184,15 @@ def test_options_beyond_scikit_learn():
         model.transform(X3, 7)
 
 
+def test_tracking_the_loss_adds_that_of_the_rows_set_apart():
+    model = MLPRegressor(track=["loss"], early_stopping=True, max_iter=4, random_state=0).fit(XR, YR)
+    assert {name: len(values) for name, values in model.history_.items()} == {
+        "loss": 4,
+        "validation_loss": 4,
+        "validation_score": 4,
+    }
+
+
 def test_a_callback_ends_training():
     model = MLPRegressor(callbacks=[lambda epoch: epoch.number == 3], random_state=0).fit(XR, YR)
     assert (model.n_iter_, model.stop_reason_) == (3, "callback")

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chainrule import plot as plot
     from chainrule.check import check_gradients as check_gradients
     from chainrule.diagnose import Diagnosis as Diagnosis
     from chainrule.equations.registration import register_activation as register_activation
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from chainrule.errors import DataError as DataError
     from chainrule.errors import DivergenceError as DivergenceError
     from chainrule.errors import FileError as FileError
+    from chainrule.errors import MissingPackageError as MissingPackageError
     from chainrule.errors import OptionError as OptionError
     from chainrule.errors import TrainingWarning as TrainingWarning
     from chainrule.estimators import MLPClassifier as MLPClassifier
@@ -47,9 +49,12 @@ _HOMES = {
     "DataError": "errors",
     "DivergenceError": "errors",
     "FileError": "errors",
+    "MissingPackageError": "errors",
     "OptionError": "errors",
     "TrainingWarning": "errors",
 }
+
+_MODULES = ("plot",)  # loaded when they are first used, too
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the table's keys
 
@@ -59,6 +64,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("chainrule")
+    if name in _MODULES:
+        return importlib.import_module(f"chainrule.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"chainrule.{_HOMES[name]}"), name)
@@ -67,4 +74,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])
