@@ -34,6 +34,7 @@ ORDER = (
     {"full_batch"},
     {"train"},
     {"check"},
+    {"one_thread"},
     {"snapshot"},
     {"evidence"},
     {"symptom"},

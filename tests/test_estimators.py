@@ -121,6 +121,12 @@ def test_a_saved_model_predicts_and_goes_on_with_the_same_bits(tmp_path, labels)
         np.testing.assert_array_equal(other.partial_fit(X3, y).theta_, twin.partial_fit(X3, y).theta_)
 
 
+def test_a_model_whose_rows_have_values_is_pickled():
+    model = MLPRegressor("huber(delta=2)", (5,), "leaky_relu(alpha=0.2)", random_state=0, max_iter=3)
+    other = pickle.loads(pickle.dumps(model.fit(XR, YR)))
+    np.testing.assert_array_equal(other.predict(XR), model.predict(XR))
+
+
 def test_multilabel_and_regression_models_are_saved(tmp_path):
     for model, X, y in (
         (MLPClassifier((5,), random_state=0, max_iter=3), XM, YM),

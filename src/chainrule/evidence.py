@@ -175,12 +175,12 @@ def end(
     """
     first, last = (theta.astype(np.float64) for theta in thetas)
     with np.errstate(all="ignore"):
-        moved = float(np.linalg.norm(last - first) / np.linalg.norm(first)) if first.any() else None
+        way, length = (float(np.sqrt(np.square(v).sum())) for v in (last - first, first))
     return replace(
         notes,
         end=snapshot.take(objective, thetas[1], snapshot.sample(data, SAMPLE)),
         held=fit_to(objective, thetas[1], held) if held is not None else None,
-        moved=moved,
+        moved=way / length if length else None,
     )
 
 
@@ -195,9 +195,12 @@ def _class_weights(data: Batch, task: str) -> tuple[float, ...]:
     """The weight of each class; none for numbers, and none for several labels to a row."""
     if task == "regression" or (task == "binary" and data.Y.shape[1] > 1):
         return ()
-    weights = np.ones(len(data)) if data.weights is None else data.weights.astype(np.float64)
-    totals = weights @ data.Y
-    return tuple(map(float, totals if task == "multiclass" else (weights.sum() - totals[0], totals[0])))
+    weighted = data.Y if data.weights is None else data.Y * data.weights[:, None]
+    totals = weighted.sum(axis=0, dtype=np.float64)
+    if task == "multiclass":
+        return tuple(map(float, totals))
+    whole = len(data) if data.weights is None else data.weights.sum(dtype=np.float64)
+    return float(whole - totals[0]), float(totals[0])
 
 
 @dataclass(frozen=True)

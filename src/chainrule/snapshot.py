@@ -12,6 +12,7 @@ import numpy as np
 from chainrule import reference
 from chainrule.equations import ACTIVATIONS
 from chainrule.equations.activations import Activation
+from chainrule.one_thread import one_thread
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
 from chainrule.spec import Network
@@ -154,7 +155,7 @@ def figures(network: Network, run: reference.Pass, batch: Batch) -> Snapshot:
 
 def propagate(network: Network, theta: Array, batch: Batch, *, targets: bool = True) -> reference.Pass:
     """A pass with all its arrays; without targets only forward."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), one_thread():
         run = reference.forward(network, theta, reference.dense(batch.X))
         if targets:
             reference.backward(network, theta, run, batch.Y, batch.weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -166,6 +166,10 @@ class Network:
         ]
         titles = (*TITLES[:4], "Formula", TITLES[4])
         return table(self._totals(), titles, rows, numbers=(5,))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without what is cached: rows hold functions, and not every function can be pickled.
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def as_dict(self) -> dict[str, Any]:
         """A form that JSON can hold."""
