@@ -21,6 +21,7 @@ ORDER = (
     {"errors"},
     {"equation"},
     {"equations"},
+    {"html_table"},
     {"spec"},
     {"parameters"},
     {"problem"},
@@ -34,9 +35,16 @@ ORDER = (
     {"train"},
     {"check"},
     {"proofs"},
+    {"one_thread"},
+    {"snapshot"},
+    {"evidence"},
+    {"symptom"},
+    {"symptoms"},
+    {"diagnose"},
+    {"watch"},
     {"store"},
     {"estimator_docs"},
-    {"estimator_options", "estimator_metrics"},
+    {"estimator_options", "estimator_metrics", "estimator_diagnosis"},
     {"estimator_base"},
     {"estimator_file"},
     {"classifier", "regressor"},
@@ -52,7 +60,7 @@ ORDER = (
     {"targets", "splits", "scores"},
     {"table_report"},
     {"table_model"},
-    {"models", "predictions", "demo"},
+    {"models", "predictions", "demo", "plot"},
     {"__init__"},
     {"cli_text", "progress"},
     {"cli_parts"},
@@ -62,10 +70,21 @@ ORDER = (
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
-RUNS = ({"reference"}, {"kernels", "loops", "compiled"})  # the two runs never meet
+RUNS = ({"reference"}, {"elementary", "kernels", "templates", "loops", "compiled"})  # the two runs never meet
 MAY_IMPORT_NUMBA = {"elementary", "kernels", "compiled"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
-HEAVY = {"numba", "llvmlite", "sklearn", "scipy", "polars", "narwhals", "pandas", "sympy", "mpmath"}
+HEAVY = {
+    "numba",
+    "llvmlite",
+    "sklearn",
+    "scipy",
+    "polars",
+    "narwhals",
+    "pandas",
+    "sympy",
+    "mpmath",
+    "matplotlib",
+}
 
 LINES_PER_FILE = 400
 LINES_PER_FUNCTION = 60  # without the docstring

@@ -140,6 +140,15 @@ def test_train_prints_json(table, tmp_path):
     assert result.stderr == "" or "Note: " in result.stderr
 
 
+def test_train_prints_a_diagnosis(table, tmp_path):
+    options = ["--target", "kind", "-o", tmp_path / "model", "--learning-rate", 1e-7, "--hidden", "4"]
+    text = " ".join(run("train", table, *options, "--epochs", 8).stdout.split())
+    assert "Diagnosis The learning rate 1e-07 is too low: 8 epochs moved the parameters" in text
+    found = json.loads(run("train", table, *options, "--epochs", 8, "--json").stdout)["diagnosis"]
+    assert found["healthy"] is False and found["findings"][0]["name"] == "learning_rate_too_low"
+    assert " ".join(found["summary"].split()) in text
+
+
 def test_train_passes_its_options_on(table, tmp_path):
     path = tmp_path / "model"
     result = run(
@@ -355,7 +364,7 @@ def test_divergence_is_said(table, tmp_path):
     options = ["--target", "size", "--solver", "gradient_descent", "--learning-rate", "1e30"]
     result = run("train", table, *options, "-o", tmp_path / "model", *QUICK)
     assert result.exit_code == 1 and result.stdout == ""
-    assert "lower learning_rate_init" in result.stderr
+    assert "Lower the learning rate" in result.stderr
     assert not (tmp_path / "model").exists()
 
 

@@ -79,6 +79,32 @@ def test_a_wrong_description_gets_a_sentence(make, message):
         make()
 
 
+def test_a_summary_tells_shapes_and_parameters():
+    layers = [Layer(16, "leaky_relu(alpha=0.2)", 0.1), Layer(1000, "tanh"), Layer(3)]
+    network = Network(4, layers, "categorical_cross_entropy")
+    assert network.parameters == (80, 17_000, 3_003)
+    assert sum(network.parameters) == Layout(network).size
+    assert network.summary().splitlines() == [
+        "Layer     Kind                Shape      Activation             Parameters",
+        "hidden 1  dense, dropout 0.1  4 → 16     leaky_relu(alpha=0.2)  80",
+        "hidden 2  dense               16 → 1000  tanh                   17,000",
+        "output    dense               1000 → 3   identity               3,003",
+        "20,083 parameters (float64), loss categorical_cross_entropy, output through softmax",
+    ]
+
+
+def test_a_network_is_html_with_everything_escaped():
+    chainrule.register_activation("odd", lambda z: z, lambda z, a: 1 + 0 * z, latex="z < <b>0</b>")
+    try:
+        html = Network(4, [Layer(2, "odd"), Layer(1)])._repr_html_()
+    finally:
+        ACTIVATIONS.remove("odd")
+    assert "$z &lt; &lt;b&gt;0&lt;/b&gt;$" in html and "<b>0" not in html
+    assert html.count("<tr>") == 3
+    assert "13 parameters (float64), loss squared_error" in html
+    assert "http" not in html
+
+
 def test_descriptions_survive_json():
     network = Network(3, [Layer(4, "elu(alpha=0.5)", 0.2), Layer(2)], "huber(delta=2)", "float32")
     assert Network.from_dict(network.as_dict()) == network
@@ -225,6 +251,24 @@ class TestTraining:
         assert outcome.reason == "epochs"
         assert state.best_value == 1.0
         np.testing.assert_array_equal(state.theta, kept[1])
+
+    @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+    def test_a_callback_may_be_told_of_the_start(self, optimiser):
+        class Recorder:
+            told = ()
+            epochs = 0
+
+            def begin(self, objective, training, batch, state):
+                self.told = training.optimiser, len(batch), state.epochs, objective.network.inputs
+
+            def __call__(self, epoch):
+                assert self.told
+                self.epochs += 1
+
+        recorder = Recorder()
+        run_training(Training(optimiser, epochs=3), callbacks=[recorder])
+        assert recorder.told[0].startswith(optimiser) and recorder.told[2] == 0
+        assert recorder.epochs > 0
 
     def test_a_callback_may_stop_and_may_not_write(self):
         def callback(epoch):

@@ -121,6 +121,12 @@ def test_a_saved_model_predicts_and_goes_on_with_the_same_bits(tmp_path, labels)
         np.testing.assert_array_equal(other.partial_fit(X3, y).theta_, twin.partial_fit(X3, y).theta_)
 
 
+def test_a_model_whose_rows_have_values_is_pickled():
+    model = MLPRegressor("huber(delta=2)", (5,), "leaky_relu(alpha=0.2)", random_state=0, max_iter=3)
+    other = pickle.loads(pickle.dumps(model.fit(XR, YR)))
+    np.testing.assert_array_equal(other.predict(XR), model.predict(XR))
+
+
 def test_multilabel_and_regression_models_are_saved(tmp_path):
     for model, X, y in (
         (MLPClassifier((5,), random_state=0, max_iter=3), XM, YM),
@@ -182,6 +188,15 @@ def test_options_beyond_scikit_learn():
     assert chainrule.check_gradients(model, X3, Y3).passed
     with pytest.raises(chainrule.OptionError, match="layer=7 does not exist"):
         model.transform(X3, 7)
+
+
+def test_tracking_the_loss_adds_that_of_the_rows_set_apart():
+    model = MLPRegressor(track=["loss"], early_stopping=True, max_iter=4, random_state=0).fit(XR, YR)
+    assert {name: len(values) for name, values in model.history_.items()} == {
+        "loss": 4,
+        "validation_loss": 4,
+        "validation_score": 4,
+    }
 
 
 def test_a_callback_ends_training():

@@ -11,13 +11,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chainrule import plot as plot
     from chainrule.check import check_gradients as check_gradients
+    from chainrule.diagnose import Diagnosis as Diagnosis
     from chainrule.equations.registration import register_activation as register_activation
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import CheckError as CheckError
     from chainrule.errors import DataError as DataError
     from chainrule.errors import DivergenceError as DivergenceError
     from chainrule.errors import FileError as FileError
+    from chainrule.errors import MissingPackageError as MissingPackageError
     from chainrule.errors import OptionError as OptionError
     from chainrule.errors import TrainingWarning as TrainingWarning
     from chainrule.estimators import MLPClassifier as MLPClassifier
@@ -29,12 +32,15 @@ if TYPE_CHECKING:
     from chainrule.spec import Network as Network
     from chainrule.spec import Training as Training
     from chainrule.table_model import TableModel as TableModel
+    from chainrule.watch import Watch as Watch
 
 _HOMES = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "TableModel": "table_model",
     "load": "models",
+    "Diagnosis": "diagnose",
+    "Watch": "watch",
     "register_activation": "equations.registration",
     "check_gradients": "check",
     "prove": "proofs",
@@ -47,9 +53,12 @@ _HOMES = {
     "DataError": "errors",
     "DivergenceError": "errors",
     "FileError": "errors",
+    "MissingPackageError": "errors",
     "OptionError": "errors",
     "TrainingWarning": "errors",
 }
+
+_MODULES = ("plot",)  # loaded when they are first used, too
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the table's keys
 
@@ -59,6 +68,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("chainrule")
+    if name in _MODULES:
+        return importlib.import_module(f"chainrule.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"chainrule.{_HOMES[name]}"), name)
@@ -67,4 +78,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

@@ -92,6 +92,7 @@ def _facts(report: Mapping[str, Any], path: str | None = None) -> Table:
         "Rows": ", ".join(f"{count} {what}" for what, count in report["rows"].items() if count),
         "Network": f"{layers}, {functions}, {network['parameters']:,} parameters",
         "Training": f"{training['solver']}, {done}{why}, {report['seconds']:.2f} s",
+        "Diagnosis": report["diagnosis"]["summary"],
         "Model": path,
     }
     table = Table.grid(padding=(0, 2))

@@ -27,5 +27,9 @@ class CheckError(ChainruleError, AssertionError):
     """A gradient or agreement check failed."""
 
 
+class MissingPackageError(ChainruleError, ImportError):
+    """Something needs a package of an optional extra that is not installed."""
+
+
 class TrainingWarning(UserWarning):
     """Training ended, but not as it should."""

@@ -24,21 +24,24 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from chainrule import train
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, DivergenceError, OptionError
+from chainrule.estimator_diagnosis import DiagnosisMixin
 from chainrule.estimator_metrics import MetricsMixin
 from chainrule.estimator_options import OptionsMixin
 from chainrule.parameters import Array, Layout, initial
 from chainrule.problem import Batch, Objective
 from chainrule.spec import Training
 
-DIVERGED = (
-    "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-    "preprocessed. {detail} The last finite weights were kept. Scale the inputs (StandardScaler) or lower "
-    "learning_rate_init."
-)
 LINKS = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of output activations
 
 
-class BaseMLP(OptionsMixin, MetricsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseMLP(
+    OptionsMixin,
+    MetricsMixin,
+    DiagnosisMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     """Base class of the two estimators; not for direct use."""
 
     # -------------------------------------------------------------- parameters
@@ -108,7 +111,10 @@ class BaseMLP(OptionsMixin, MetricsMixin, ClassNamePrefixFeaturesOutMixin, Trans
         data, held = self._hold_out(Batch(X, Y, weight), y, validation)
         training = self._training(len(data))
         state = self._make_state(training, incremental=incremental)
+        first = state.theta.copy()
+        self._note_begin(training, first, data, incremental=incremental)
         outcome = self._train(training, data, held, state, incremental=incremental)
+        self._note_end(first, state.theta, data, held, incremental=incremental)
         self._finish(training, state, outcome, data, incremental=incremental)
         return self
 
@@ -230,7 +236,7 @@ class BaseMLP(OptionsMixin, MetricsMixin, ClassNamePrefixFeaturesOutMixin, Trans
         incremental: bool,
     ) -> None:
         self._expose(state.theta)
-        self.stop_reason_ = outcome.reason
+        self.stop_reason_, self._stop_detail = outcome.reason, outcome.detail
         self.n_iter_ = outcome.epochs
         if self._new_losses:
             self.loss_ = self._new_losses[-1]
@@ -253,7 +259,7 @@ class BaseMLP(OptionsMixin, MetricsMixin, ClassNamePrefixFeaturesOutMixin, Trans
 
     def _complain(self, outcome: train.Outcome, *, incremental: bool) -> None:
         if outcome.reason == "diverged":
-            raise DivergenceError(DIVERGED.format(detail=outcome.detail))
+            raise DivergenceError(self._divergence())
         if outcome.reason == "interrupted":
             warnings.warn("Training interrupted by user.", stacklevel=5)
         if outcome.reason == "epochs" and not incremental:
@@ -299,6 +305,9 @@ class BaseMLP(OptionsMixin, MetricsMixin, ClassNamePrefixFeaturesOutMixin, Trans
     def _output(self, X: Any) -> Array:
         """Predictions of the network for validated rows, of shape (n, outputs)."""
         return self._run().predict(self._current(), to_rows(X))  # type: ignore[no-any-return]
+
+    def _rows(self, X: Any) -> Any:
+        return to_rows(self._input(X))
 
     def _input(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -358,7 +367,7 @@ class BaseMLP(OptionsMixin, MetricsMixin, ClassNamePrefixFeaturesOutMixin, Trans
         theta : ndarray of shape (parameters,)
         batch : Batch
         """
-        X = to_rows(self._input(X))
+        X = self._rows(X)
         return self._objective(), self._current(), Batch(X, self._encode(np.asarray(y)).astype(X.dtype))
 
     def __getstate__(self) -> Any:

@@ -11,12 +11,21 @@ from sklearn.preprocessing import LabelBinarizer
 
 from chainrule import store, train
 from chainrule.errors import FileError, OptionError
+from chainrule.evidence import Notes
 from chainrule.parameters import Array, Layout
 from chainrule.spec import Network
 
 # Live objects: a file cannot hold them, and a loaded model has their defaults.
 LIVE = ("callbacks", "metric", "track", "init_weights")
-PLAIN = ("loss_", "best_loss_", "best_validation_score_", "n_iter_", "stop_reason_", "n_features_in_")
+PLAIN = (
+    "loss_",
+    "best_loss_",
+    "best_validation_score_",
+    "n_iter_",
+    "stop_reason_",
+    "_stop_detail",
+    "n_features_in_",
+)
 NUMERIC = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
     "float16",
     "float32",
@@ -61,6 +70,8 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         "history": getattr(model, "history_", {}),
         "dropout_seed": model._dropout_seed,
     }
+    if hasattr(model, "_notes"):
+        metadata["notes"] = model._notes.as_dict()
     if hasattr(model, "feature_names_in_"):
         metadata["feature_names"] = [str(name) for name in model.feature_names_in_]
     if hasattr(model, "classes_"):
@@ -152,6 +163,8 @@ def _restore(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> An
     )
     model.history_ = metadata["history"]
     model._dropout_seed, model._split = metadata["dropout_seed"], None
+    if "notes" in metadata:
+        model._notes = Notes.from_dict(metadata["notes"])
     if "feature_names" in metadata:
         model.feature_names_in_ = np.array(metadata["feature_names"], dtype=object)
     _restore_classes(model, metadata, arrays)

@@ -26,8 +26,8 @@ class MetricsMixin:
         watched = []
         for name in self.track:
             label = name if isinstance(name, str) else name.__name__
-            X, y = data.X, self._decode(data.Y)
-            watched.append(self._watch(label, name, X, y, data.weights))
+            if label != "loss":  # the history has that of the training rows in any case
+                watched.append(self._watch(label, name, data.X, self._decode(data.Y), data.weights))
             if held is not None:
                 watched.append(self._watch(f"validation_{label}", name, *held))
         if held is None or not self._is_stochastic():

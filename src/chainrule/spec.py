@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +14,9 @@ from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.equations.schedules import Schedule
 from chainrule.errors import OptionError
+from chainrule.html_table import table
+
+TITLES = ("Layer", "Kind", "Shape", "Activation", "Parameters")
 
 
 def _whole(name: str, value: Any, low: int) -> None:
@@ -121,6 +124,52 @@ class Network:
     def loss_row(self) -> Loss:
         """The row of the loss."""
         return LOSSES.find(self.loss)
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """Number of parameters of each layer."""
+        return tuple(
+            sum(math.prod(shape) for shape in LAYERS[layer.kind].shapes(inputs, layer.units).values())
+            for inputs, layer in zip(self.widths, self.layers, strict=False)
+        )
+
+    def summary(self) -> str:
+        """The layers as a table of aligned text: kinds, shapes, activations and parameters."""
+        rows = [TITLES, *self._rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*lines, self._totals()])
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """A row of text for each layer."""
+        return [
+            (
+                "output" if number == len(self.layers) else f"hidden {number}",
+                layer.kind + (f", dropout {layer.dropout:g}" if layer.dropout else ""),
+                f"{inputs} → {layer.units}",
+                layer.activation,
+                f"{count:,}",
+            )
+            for number, (layer, inputs, count) in enumerate(
+                zip(self.layers, self.widths, self.parameters, strict=False), 1
+            )
+        ]
+
+    def _totals(self) -> str:
+        link = "" if self.loss_row.link == "identity" else f", output through {self.loss_row.link}"
+        return f"{sum(self.parameters):,} parameters ({self.dtype}), loss {self.loss}{link}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (*row[:4], f"${activation.latex}$", row[4])
+            for row, activation in zip(self._rows(), self.activations, strict=True)
+        ]
+        titles = (*TITLES[:4], "Formula", TITLES[4])
+        return table(self._totals(), titles, rows, numbers=(5,))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without what is cached: rows hold functions, and not every function can be pickled.
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def as_dict(self) -> dict[str, Any]:
         """A form that JSON can hold."""

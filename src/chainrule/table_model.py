@@ -16,6 +16,7 @@ from chainrule import store, table_report, targets
 from chainrule.check import GradientReport, check_gradients
 from chainrule.column_values import Numbers, as_frame
 from chainrule.columns import ColumnEncoder, require
+from chainrule.diagnose import Diagnosis
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, FileError, OptionError
 from chainrule.estimators import MLPClassifier, MLPRegressor
@@ -141,6 +142,7 @@ class TableModel:
             **table_report.training(self.estimator_),
             "seconds": time.perf_counter() - began,
             "scores": table_report.scores(self.estimator_, self.target_, X, y, parts),
+            "diagnosis": self.diagnose().to_dict(),
         }
         return self
 
@@ -203,6 +205,29 @@ class TableModel:
             raise DataError(f"No row has a value in the target {self.target_.name!r}.")
         X = self.encoder_.transform(frame)
         return check_gradients(self.estimator_, X[chosen], y[chosen], rows=len(chosen))
+
+    def diagnose(self, data: Any = None) -> Diagnosis:
+        """What this model's training suffers from, in plain words.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            Rows on which the layers are looked at; with the target and not trained on, they also show
+            overfitting. Without them the diagnosis goes by what was noted while training.
+
+        Returns
+        -------
+        Diagnosis
+        """
+        X = y = None
+        if data is not None:
+            X, frame = self._encoded(data), as_frame(data)
+            if self.target_.name in frame.columns:
+                y = self.target_.encode(frame[self.target_.name])
+                known = targets.present(y)
+                X, y = (X[known], y[known]) if known.any() else (X, None)
+        labels = [str(label) for label in getattr(self.target_, "labels", ())]
+        return self.estimator_._diagnose(X, y, self.encoder_.feature_names, labels)  # type: ignore[no-any-return]
 
     # -------------------------------------------------------------- files
 

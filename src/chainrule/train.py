@@ -79,7 +79,8 @@ def fit(
     watched : sequence of Monitor
         Further figures for the history.
     callbacks : sequence of callable
-        Each is called with an `Epoch` after every epoch; True from any of them ends training.
+        Each is called with an `Epoch` after every epoch; True from any of them ends training. One that
+        has a method ``begin(objective, training, batch, state)`` is told of the start by it.
     epochs : int, optional
         Epochs of this call, if other than planned (schedules still go by the planned number).
     announce : callable, optional
@@ -92,6 +93,9 @@ def fit(
     run = run or make_run(objective, training)
     loop = _Loop(run, training, batch, state, monitor, tuple(watched), tuple(callbacks), announce)
     limit = training.epochs if epochs is None else epochs
+    for callback in callbacks:
+        if hasattr(callback, "begin"):
+            callback.begin(objective, training, batch, state)
     if training.optimiser_row.full_batch:
         return _guarded(loop, lambda: _full_batch(loop, objective, limit))
     order = order or (
