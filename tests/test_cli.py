@@ -285,6 +285,26 @@ def test_a_failed_check_is_exit_code_1(model, table, monkeypatch):
     assert result.exit_code == 1 and json.loads(result.stdout)["passed"] is False
 
 
+# ------------------------------------------------------------------ explain
+
+
+def test_explain_shows_a_row_and_what_is_asked_for(model, table):
+    text = run("explain", model, table, "--row", 3).stdout
+    for title in ("Row 3", "Forward propagation", "The loss", "Back propagation", "The update"):
+        assert title in text
+    assert "Forward propagation" not in run("explain", model, table, "--part", "backward").stdout
+    facts = json.loads(run("explain", model, table, "--row", 3, "--form", "matrix", "--json").stdout)
+    assert facts["form"] == "matrix"
+    predicted = next(e["value"] for e in facts["equations"] if e["symbol"] == "Ŷ")
+    expected = load(model).predict_proba(read_table(table)[3])[0, -1]
+    assert predicted[0][0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_explain_says_which_rows_there_are(model, table):
+    result = run("explain", model, table, "--row", 60)
+    assert result.exit_code == 1 and "rows 0 to 59" in result.stderr
+
+
 # ------------------------------------------------------------------ demo
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chainrule.errors import TrainingWarning as TrainingWarning
     from chainrule.estimators import MLPClassifier as MLPClassifier
     from chainrule.estimators import MLPRegressor as MLPRegressor
+    from chainrule.explanation import explain as explain
     from chainrule.models import load as load
     from chainrule.proofs import prove as prove
     from chainrule.proofs import prove_all as prove_all
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from chainrule.spec import Network as Network
     from chainrule.spec import Training as Training
     from chainrule.table_model import TableModel as TableModel
+    from chainrule.trace import Equation as Equation
+    from chainrule.trace import Trace as Trace
     from chainrule.watch import Watch as Watch
 
 _HOMES = {
@@ -44,6 +47,9 @@ _HOMES = {
     "register_activation": "equations.registration",
     "check_gradients": "check",
     "prove": "proofs",
+    "explain": "explanation",
+    "Trace": "trace",
+    "Equation": "trace",
     "prove_all": "proofs",
     "Layer": "spec",
     "Network": "spec",

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from chainrule import cli_prove
+from chainrule import cli_explain, cli_prove
 from chainrule.cli_parts import (
     INTERRUPTED,
     SEED,
@@ -41,6 +41,7 @@ def main() -> None:
       chainrule demo
       chainrule train houses.csv --target price --output houses.model
       chainrule predict houses.model new.csv > prices.csv
+      chainrule explain houses.model houses.csv --row 7
       chainrule check houses.model houses.csv
     """
 
@@ -273,4 +274,5 @@ def demo(seed: int, quiet: bool) -> None:
     cli_text.show_demonstration(shown)
 
 
+main.add_command(cli_explain.explain)
 main.add_command(cli_prove.prove)

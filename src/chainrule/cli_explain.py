@@ -1,0 +1,60 @@
+"""The command `chainrule explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chainrule.cli_parts import examples, load_table_model, reading
+from chainrule.trace import PARTS
+
+
+@click.command(
+    short_help="Show a row's equations with their numbers.",
+    epilog=examples("""
+chainrule explain iris.model iris.csv --row 7
+chainrule explain iris.model iris.csv --row 7 --part backward --form matrix
+chainrule explain iris.model iris.csv --row 7 --json > row7.json
+"""),
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--row", type=click.IntRange(0), default=0, metavar="N", help="Row, from 0.  [default: 0]")
+@click.option(
+    "--form",
+    type=click.Choice(["units", "matrix"]),
+    default="units",
+    help="Unit by unit, or as matrices.  [default: units]",
+)
+@click.option("--part", type=click.Choice(list(PARTS)), help="Only this part.")
+@click.option("--terms", type=click.IntRange(1), default=8, metavar="N", help="Terms of a sum.  [default: 8]")
+@click.option(
+    "--units", type=click.IntRange(1), default=8, metavar="N", help="Units of a layer.  [default: 8]"
+)
+@reading
+@click.option("--json", "as_json", is_flag=True, help="Print the trace as JSON.")
+def explain(
+    model: Path,
+    data: Path,
+    row: int,
+    form: str,
+    part: str | None,
+    terms: int,
+    units: int,
+    read: Callable[..., Any],
+    as_json: bool,
+) -> None:
+    """Explain a row of the table DATA by the model in the file MODEL: the way from its cells to the
+    prediction and, if the target is there, the loss, back propagation and the update.
+    """
+    from chainrule.explanation import explain as explained
+
+    loaded = load_table_model(model)
+    frame = read(data, *loaded.encoder_.text_columns)
+    trace = explained(loaded, frame, row=row, form=form, terms=terms, units=units)
+    if part is not None:
+        trace = trace.part(part)
+    click.echo(trace.json() if as_json else trace.text(), nl=as_json)

@@ -1,0 +1,210 @@
+"""`explain`: a fitted model's own numbers, names and preprocessing, as a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule import targets, trace_matrices, trace_units
+from chainrule.column_kinds import Number
+from chainrule.column_values import as_frame
+from chainrule.equations import OPTIMISERS
+from chainrule.errors import DataError, OptionError
+from chainrule.table_model import TableModel
+from chainrule.targets import Classes
+from chainrule.trace import Equation, Trace, factor, number
+from chainrule.trace_step import Step
+
+FORMS = {"units": trace_units.equations, "matrix": trace_matrices.equations}
+MOST_ROWS = 1000  # a trace of more rows could not be read
+
+
+def explain(
+    model: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    row: int | Sequence[int] = 0,
+    form: str = "units",
+    terms: int = 8,
+    units: int = 8,
+    digits: int = 4,
+) -> Trace:
+    """Write down a prediction and a training step of a model, equation by equation.
+
+    The step is the one that the model's optimiser would make from here with the given rows alone and an
+    empty memory. Dropout is switched off, as in a prediction.
+
+    Parameters
+    ----------
+    model : MLPClassifier, MLPRegressor or TableModel
+        Fitted.
+    X : array-like of shape (n_samples, n_features), or a data frame
+        For a `TableModel` the table as it is; with the target's column there is also a backward part.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+        Targets. Without them the trace ends with the prediction.
+    row : int or sequence of int
+        Which row, from 0; several make a mini-batch, which only ``form="matrix"`` can write.
+    form : {"units", "matrix"}
+        Unit by unit, or as matrices.
+    terms, units : int
+        So many terms of a sum and units of a layer are written out, the largest ones; what the others add
+        up to is said.
+    digits : int
+        Significant digits of printed numbers, 1 to 17.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    OptionError
+        If an option has a value that it may not have.
+    DataError
+        If there is no such row.
+    """
+    if form not in FORMS:
+        raise OptionError(f"form must be 'units' or 'matrix', not {form!r}.")
+    for name, value, most in (("terms", terms, 10**9), ("units", units, 10**9), ("digits", digits, 17)):
+        if not 1 <= value <= most:
+            raise OptionError(f"{name} must lie between 1 and {most}, not {value!r}.")
+    rows = [row] if isinstance(row, int | np.integer) else [int(r) for r in row]
+    _check_rows(rows, X, form)
+    options = {"terms": terms, "units": units, "digits": digits}
+    if isinstance(model, TableModel):
+        step, before, after = _of_table(model, X, rows, options)
+    else:
+        step, before, after = _of_estimator(model, X, y, rows, options)
+    with_y = "" if step.known else ", without its target"
+    title = f"Row {rows[0]}{with_y}" if len(rows) == 1 else f"{len(rows)} rows{with_y}"
+    equations = list(FORMS[form](step))
+    last = max(i for i, e in enumerate(equations) if e.part == "forward") + 1
+    if len(rows) > 1:
+        before, after = [], []
+    equations = [*before, *equations[:last], *after, *equations[last:]]
+    return Trace(form, title, tuple(equations), digits)
+
+
+def _check_rows(rows: Sequence[int], X: Any, form: str) -> None:
+    if not 1 <= len(rows) <= MOST_ROWS:
+        raise OptionError(f"row must name 1 to {MOST_ROWS} rows, not {len(rows)}.")
+    if len(rows) > 1 and form == "units":
+        raise OptionError("form='units' explains one row; for several rows choose form='matrix'.")
+    count = X.shape[0] if hasattr(X, "shape") else len(X)
+    for row in rows:
+        if not 0 <= row < count:
+            raise DataError(f"There is no row {row}: the data have rows 0 to {count - 1}.")
+
+
+def _step(model: Any, X: Any, y: Any, known: bool, names: Any, outputs: Any, options: Any) -> Step:
+    objective, theta, batch = model.problem(X, y)
+    row, rate = OPTIMISERS.find(model._optimiser()), float(model.learning_rate_init)
+    return Step(objective, theta, batch, names, outputs, row, rate, known, **options)
+
+
+def _any_target(model: Any) -> Any:
+    """A target that stands in where none is known; nothing that depends on it is written down."""
+    classes = getattr(model, "classes_", None)
+    outputs = model.network_.outputs
+    if classes is None or (isinstance(classes, np.ndarray) and getattr(model, "_multilabel", False)):
+        return np.zeros((1, outputs)) if outputs > 1 else np.zeros(1)
+    return np.asarray(classes)[:1]
+
+
+def _of_estimator(model: Any, X: Any, y: Any, rows: Sequence[int], options: Any) -> Any:
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(model)
+    X = _rows_of(X, rows)
+    chosen = np.repeat(_any_target(model), len(rows), axis=0) if y is None else np.asarray(y)[list(rows)]
+    features = [str(name) for name in getattr(model, "feature_names_in_", [])]
+    names = features or [f"x_{i}" for i in range(model.n_features_in_)]
+    step = _step(model, X, chosen, y is not None, names, _outputs(model), options)
+    inputs = np.asarray(step.batch.X.toarray() if hasattr(step.batch.X, "toarray") else step.batch.X)[0]
+    before = [
+        Equation("input", None, f"x_{i}", name, value=float(v))
+        for i, (name, v) in enumerate(zip(features, inputs, strict=False))
+    ]
+    return step, _shortened(before, step), []
+
+
+def _rows_of(X: Any, rows: Sequence[int]) -> Any:
+    """The rows of an array, a sparse matrix, a list, or a data frame."""
+    if hasattr(X, "iloc"):
+        return X.iloc[list(rows)]
+    return (X if hasattr(X, "shape") else np.asarray(X))[list(rows)]
+
+
+def _outputs(model: Any) -> list[str]:
+    """What the outputs of an estimator are called."""
+    count, classes = model.network_.outputs, getattr(model, "classes_", None)
+    if classes is None:
+        return ["the prediction"] if count == 1 else [f"output {k}" for k in range(count)]
+    names = [str(c) for c in classes]
+    return [f"probability of {n}" for n in (names if len(names) == count else names[-1:])]
+
+
+def _of_table(model: TableModel, data: Any, rows: Sequence[int], options: Any) -> Any:
+    model._check_fitted()
+    frame = as_frame(data)[list(rows)]
+    X = model.encoder_.transform(frame)
+    known = model.target_.name in frame.columns
+    y = _any_target(model.estimator_).repeat(len(rows))
+    if known:
+        given = model.target_.encode(frame[model.target_.name])
+        known = bool(targets.present(given).all())
+        y = given if known else y
+    labels = getattr(model.target_, "labels", None)
+    outputs = _outputs(model.estimator_) if labels is None else _probabilities(labels, model.estimator_)
+    step = _step(model.estimator_, X, y, known, model.encoder_.feature_names, outputs, options)
+    before = _shortened(list(_cells(model, frame, X[0], options["digits"])), step)
+    return step, before, _unscaled(model, step, options["digits"])
+
+
+def _probabilities(labels: Sequence[Any], estimator: Any) -> list[str]:
+    shown = labels if len(labels) == estimator.network_.outputs else labels[-1:]
+    return [f"probability of {label}" for label in shown]
+
+
+def _cells(model: TableModel, frame: Any, x: Any, digits: int) -> Iterator[Equation]:
+    """How each cell of a row becomes the network's input."""
+    place = 0
+    for column in model.encoder_.kept:
+        raw = frame[column.name].to_list()[0]
+        for feature in column.features:
+            numbers = "from a missing value" if raw is None or raw != raw else f"from {raw!r}"
+            measured = isinstance(column, Number) and not column.truth and feature == column.name
+            if measured and not numbers.endswith("value"):
+                assert isinstance(column, Number)
+                centre, scale = factor(column.centre, digits), number(column.scale, digits)
+                numbers = f"({number(float(raw), digits)} − {centre}) / {scale}"
+            why = column.done
+            yield Equation("input", None, f"x_{place}", feature, numbers, float(x[place]), because=why)
+            place += 1
+
+
+def _unscaled(model: TableModel, step: Step, digits: int) -> list[Equation]:
+    """The prediction of a number in its own unit, or the class that is predicted."""
+    predicted = step.prediction(step.run())[0]
+    if isinstance(model.target_, Classes):
+        code = int(predicted.argmax()) if len(predicted) > 1 else int(predicted[0] > 0.5)
+        label = model.target_.labels[code]
+        return [Equation("forward", None, model.target_.name, str(label), because="the most probable class")]
+    centre, scale = model.target_.centre, model.target_.scale
+    value = float(model.target_.decode(predicted)[0])
+    numbers = f"{factor(float(predicted[0]), digits)} · {number(scale, digits)} + {factor(centre, digits)}"
+    formula, why = "ŷ_0 · standard deviation + mean", "back to the target's own unit"
+    return [Equation("forward", None, model.target_.name, formula, numbers, value, because=why)]
+
+
+def _shortened(before: list[Equation], step: Step) -> list[Equation]:
+    """Of many inputs those that are largest."""
+    most = max(step.terms, 30)
+    if len(before) <= most:
+        return before
+    chosen = sorted(sorted(range(len(before)), key=lambda i: -abs(before[i].value))[:most])
+    text = f"{most} of {len(before)} inputs are shown, those largest in size"
+    return [Equation("input", None, "", text), *(before[i] for i in chosen)]

@@ -1,0 +1,282 @@
+"""Traces: their numbers are those of the compiled run, and they read like a derivation."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import make_network, make_problem
+
+import chainrule
+from chainrule import compiled, trace_matrices, trace_units
+from chainrule.equations import ACTIVATIONS, LOSSES, OPTIMISERS
+from chainrule.errors import DataError, OptionError
+from chainrule.parameters import Layout
+from chainrule.problem import Objective, Stretch
+from chainrule.trace import plain
+from chainrule.trace_step import Step
+
+STOCHASTIC = [name for name, row in OPTIMISERS.items() if not row.full_batch]
+FEW = {"terms": 10**6, "units": 10**6}
+
+
+def make_step(activation="tanh", loss="squared_error", optimiser="adam", rows=1):
+    network = make_network(loss, activation, hidden=(5, 4))
+    theta, batch = make_problem(network, rows=rows)
+    features = [f"x_{i}" for i in range(network.inputs)]
+    outputs = [f"y_{k}" for k in range(network.outputs)]
+    objective = Objective(network, {"l2": 0.01, "l1": 0.002})
+    return Step(objective, theta, batch, features, outputs, OPTIMISERS[optimiser], 0.05, **FEW)
+
+
+def found(equations, part):
+    return {e.symbol: e.value for e in equations if e.part == part and e.value is not None}
+
+
+def compiled_step(step):
+    """Parameters after one compiled step, and the gradient without penalties."""
+    bare = compiled.Run(Objective(step.objective.network))
+    gradient = bare.loss_and_gradient(step.theta, step.batch)[1]
+    run, theta = compiled.Run(step.objective, step.optimiser), step.theta.copy()
+    n = len(step.batch)
+    slots = np.zeros((len(step.optimiser.slots), theta.size), theta.dtype)
+    rates = np.array([step.rate])
+    run.steps(Stretch(step.batch, np.arange(n), 0, 1, n, rates, theta, slots, np.empty(1), 0, 0))
+    return gradient, theta
+
+
+def check_units(step):
+    network, layout = step.objective.network, Layout(step.objective.network)
+    equations = list(trace_units.equations(step))
+    forward, backward, update = (found(equations, part) for part in ("forward", "backward", "update"))
+    run, (gradient, moved) = compiled.Run(step.objective), compiled_step(step)
+    close = {"rtol": 1e-10, "atol": 1e-13}
+    for index, layer in enumerate(network.layers):
+        values = run.values(step.theta, step.batch.X, index)[0]
+        traced = [forward[f"a_{j}^[{index + 1}]"] for j in range(layer.units)]
+        np.testing.assert_allclose(traced, values, **close)
+        for part, vector, mark in ((backward, gradient, "d"), (update, moved, "")):
+            W, b = layout.view(vector, index, "W"), layout.view(vector, index, "b")
+            for j in range(layer.units):
+                assert part[f"{mark}b_{j}^[{index + 1}]"] == pytest.approx(b[j], rel=1e-10, abs=1e-13)
+                for i in range(len(W)):
+                    name = f"{mark}w_{{{i},{j}}}^[{index + 1}]"
+                    assert part[name] == pytest.approx(W[i, j], rel=1e-10, abs=1e-13)
+    predicted = run.predict(step.theta, step.batch.X)[0]
+    np.testing.assert_allclose([forward[f"ŷ_{k}"] for k in range(network.outputs)], predicted, **close)
+    total = compiled.Run(Objective(network)).loss(step.theta, step.batch)
+    assert found(equations, "loss")["L"] == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_units_show_the_compiled_numbers_of_every_activation(activation):
+    check_units(make_step(activation=activation))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_units_show_the_compiled_numbers_of_every_loss(loss):
+    check_units(make_step(loss=loss))
+
+
+@pytest.mark.parametrize("optimiser", STOCHASTIC)
+def test_units_show_the_compiled_numbers_of_every_optimiser(optimiser):
+    check_units(make_step(optimiser=optimiser))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_matrices_show_the_compiled_numbers(loss):
+    step = make_step(loss=loss, rows=4)
+    equations = list(trace_matrices.equations(step))
+    forward, backward, update = (found(equations, part) for part in ("forward", "backward", "update"))
+    run, (gradient, moved) = compiled.Run(step.objective), compiled_step(step)
+    layout = Layout(step.objective.network)
+    for index in range(len(step.objective.network.layers)):
+        layer, close = f"^[{index + 1}]", {"rtol": 1e-10, "atol": 1e-13}
+        values = run.values(step.theta, step.batch.X, index)
+        np.testing.assert_allclose(forward[f"A{layer}"], values, **close)
+        np.testing.assert_allclose(backward[f"dW{layer}"], layout.view(gradient, index, "W"), **close)
+        np.testing.assert_allclose(backward[f"db{layer}"][0], layout.view(gradient, index, "b"), **close)
+        np.testing.assert_allclose(update[f"W{layer}"], layout.view(moved, index, "W"), **close)
+    total = compiled.Run(Objective(step.objective.network)).loss(step.theta, step.batch)
+    assert found(equations, "loss")["L"] == pytest.approx(total, rel=1e-12)
+
+
+# ------------------------------------------------------------------ five sigmoid units
+
+
+def five_units():
+    """A network of 2 inputs, 2, 2 and 1 sigmoid units with round weights, and its trace."""
+    X, y = np.array([[0.5, -1.0], [1.0, 0.0]]), np.array([1, 0])
+    W = [np.array([[0.1, 0.2], [0.3, 0.4]]), np.array([[0.5, -0.6], [0.7, 0.8]]), np.array([[0.9], [-1.0]])]
+    b = [np.array([0.1, 0.0]), np.array([0.0, 0.2]), np.array([0.3])]
+    model = chainrule.MLPClassifier(
+        (2, 2), activation="sigmoid", solver="gradient_descent", learning_rate_init=0.5, alpha=0, max_iter=1
+    )
+    with pytest.warns(match="Maximum iterations"):
+        model.fit(X, y)
+    model._expose(Layout(model.network_).pack(W, b))
+    return chainrule.explain(model, X, y)
+
+
+def test_five_units_read_like_a_derivation():
+    def sigmoid(z):
+        return 1 / (1 + math.exp(-z))
+
+    z0, z1 = 0.1 * 0.5 + 0.3 * -1.0 + 0.1, 0.2 * 0.5 + 0.4 * -1.0 + 0.0
+    a0, a1 = sigmoid(z0), sigmoid(z1)
+    u0, u1 = sigmoid(0.5 * a0 + 0.7 * a1 + 0.0), sigmoid(-0.6 * a0 + 0.8 * a1 + 0.2)
+    y = sigmoid(0.9 * u0 - 1.0 * u1 + 0.3)
+    dz = y - 1
+    du0 = 0.9 * dz
+    dv0 = du0 * u0 * (1 - u0)
+    w = 0.5 - 0.5 * dv0 * a0
+    trace = five_units()
+    assert trace.find("z_0^[1]").value == pytest.approx(z0, rel=1e-14)
+    assert trace.find("ŷ_0").value == pytest.approx(y, rel=1e-14)
+    assert trace.find("dz_0^[2]").value == pytest.approx(dv0, rel=1e-14)
+    assert trace.find("w_{0,0}^[2]").value == pytest.approx(w, rel=1e-14)
+    text = trace.text()
+    for lines in (
+        "z_0^[1] = w_{0,0}^[1] x_0 + w_{1,0}^[1] x_1 + b_0^[1]\n"
+        "        = 0.1 · 0.5 + 0.3 · (−1) + 0.1\n"
+        "        = −0.15\n"
+        "a_0^[1] = sigmoid(z_0^[1])    [sigmoid(z) = 1 / (1 + e^(−z))]\n"
+        "        = sigmoid(−0.15)\n"
+        "        = 0.4626\n",
+        "da_0^[2] = w_{0,0}^[3] dz_0^[3]    [Σ_j ∂z_j^[3]/∂a_0^[2] × ∂L/∂z_j^[3]]\n"
+        f"         = 0.9 · (−{-dz:.4g})\n"
+        f"         = −{-du0:.4g}\n",
+        "dw_{0,0}^[2] = dz_0^[2] a_0^[1]    [∂L/∂z_0^[2] × ∂z_0^[2]/∂w_{0,0}^[2]]\n",
+    ):
+        assert lines in text
+
+
+def test_a_part_of_a_trace():
+    backward = five_units().part("backward")
+    assert {e.part for e in backward.equations} == {"backward"}
+    with pytest.raises(OptionError, match="no part 'sideways'"):
+        five_units().part("sideways")
+
+
+def test_json_holds_every_equation():
+    trace = five_units()
+    facts = json.loads(trace.json())
+    assert facts["schema"] == "chainrule.trace/1"
+    assert len(facts["equations"]) == len(trace.equations)
+    assert set(facts["equations"][0]) == {
+        "part", "layer", "symbol", "formula", "numbers", "value", "shape", "because",
+    }  # fmt: skip
+
+
+# ------------------------------------------------------------------ models of all sorts
+
+
+def test_a_wide_network_is_summarised_and_says_so():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 784)), np.arange(40) % 10
+    with pytest.warns(match="Maximum iterations"):
+        model = chainrule.MLPClassifier((256, 256), max_iter=1, random_state=0).fit(X, y)
+    began = time.process_time()
+    trace = chainrule.explain(model, X, y, row=3)
+    text = trace.text()
+    assert time.process_time() - began < 5  # under 1 s where nothing else runs
+    assert "8 of 256 units are written out" in text and "(776 smaller terms)" in text
+    assert len(text.splitlines()) < 2500
+
+
+def test_the_smaller_terms_add_up():
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((30, 50)), rng.standard_normal(30)
+    with pytest.warns(match="Maximum iterations"):
+        model = chainrule.MLPRegressor(hidden_layer_sizes=(3,), max_iter=1, random_state=0).fit(X, y)
+    trace = chainrule.explain(model, X, terms=5, digits=12)
+    equation = trace.find("z_0^[1]")
+    assert "(45 smaller terms)" in equation.formula
+    total = 0.0
+    for term in equation.numbers.replace("−", "-").split(" + "):
+        factors = [float(f.strip("()")) for f in term.split(" · ")]
+        total += math.prod(factors)
+    assert total == pytest.approx(equation.value, rel=1e-9)
+
+
+def test_without_targets_there_is_only_the_way_forward():
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((30, 3))
+    with pytest.warns(match="Maximum iterations"):
+        model = chainrule.MLPClassifier((4,), max_iter=1).fit(X, np.arange(30) % 3)
+    trace = chainrule.explain(model, X, row=4)
+    assert {e.part for e in trace.equations} == {"forward"}
+    shown = [trace.find(f"ŷ_{k}").value for k in range(3)]
+    np.testing.assert_allclose(shown, model.predict_proba(X[4:5])[0], rtol=1e-12)
+
+
+def test_a_full_batch_method_says_why_there_is_no_update():
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((30, 3)), rng.standard_normal(30)
+    model = chainrule.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=500).fit(X, y)
+    text = chainrule.explain(model, X, y).part("update").text()
+    assert "needs the gradient of all rows" in text
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(4)
+    age = rng.integers(20, 60, 60)
+    colour = rng.choice(["red", "green & <b>"], 60)
+    return pl.DataFrame(
+        {"age": age, "colour": colour, "price": age * 10.0 + 100 * (colour == "red"), "kind": colour}
+    )
+
+
+def test_a_table_is_told_from_the_cell_to_the_unit_of_the_target(table):
+    model = chainrule.TableModel(hidden_layer_sizes=(3,), max_iter=3).fit(table, "price", drop=["kind"])
+    trace = chainrule.explain(model, table, row=5)
+    cells = [e for e in trace.equations if e.part == "input"]
+    assert [e.formula for e in cells] == model.encoder_.feature_names
+    np.testing.assert_allclose([e.value for e in cells], model.encoder_.transform(table)[5])
+    assert cells[0].numbers.startswith(f"({table['age'][5]} − ")
+    assert trace.find("price").value == pytest.approx(model.predict(table[5])[0], rel=1e-6)
+
+
+def test_a_table_without_its_target_has_no_way_back(table):
+    model = chainrule.TableModel(hidden_layer_sizes=(3,), max_iter=3).fit(table, "kind", drop=["colour"])
+    trace = chainrule.explain(model, table.drop("kind"), row=5)
+    assert {e.part for e in trace.equations} == {"input", "forward"}
+    assert trace.find("kind").formula == model.predict(table[5])[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"row": 30}, DataError, "There is no row 30: the data have rows 0 to 29."),
+        ({"row": [0, 1]}, OptionError, "form='units' explains one row"),
+        ({"form": "poem"}, OptionError, "form must be 'units' or 'matrix', not 'poem'."),
+        ({"terms": 0}, OptionError, "terms must lie between 1 and"),
+        ({"row": []}, OptionError, "row must name 1 to 1000 rows, not 0."),
+    ],
+)
+def test_bad_options_get_one_sentence(options, error, said):
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((30, 3))
+    with pytest.warns(match="Maximum iterations"):
+        model = chainrule.MLPRegressor(hidden_layer_sizes=(4,), max_iter=1).fit(X, X[:, 0])
+    with pytest.raises(error) as caught:
+        chainrule.explain(model, X, X[:, 0], **options)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("latex", "text"),
+    [
+        (r"\frac{1}{1 + e^{-z}}", "1 / (1 + e^(−z))"),
+        (r"a \, (1 - a)", "a (1 − a)"),
+        (r"w \leftarrow w - \eta g", "w ← w − η g"),
+        (r"\tfrac{1}{2} (z - y)^2", "1 / 2 (z − y)^2"),
+    ],
+)
+def test_formulas_in_plain_characters(latex, text):
+    assert plain(latex) == text
