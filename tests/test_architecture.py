@@ -34,6 +34,7 @@ ORDER = (
     {"full_batch"},
     {"train"},
     {"check"},
+    {"trace_parts"},
     {"trace"},
     {"trace_step"},
     {"trace_units", "trace_matrices"},

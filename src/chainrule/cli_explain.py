@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from chainrule.cli_parts import examples, load_table_model, reading
-from chainrule.trace import PARTS
+from chainrule.trace_parts import PARTS
 
 
 @click.command(
@@ -17,7 +17,7 @@ from chainrule.trace import PARTS
     epilog=examples("""
 chainrule explain iris.model iris.csv --row 7
 chainrule explain iris.model iris.csv --row 7 --part backward --form matrix
-chainrule explain iris.model iris.csv --row 7 --json > row7.json
+chainrule explain iris.model iris.csv --row 7 --json
 """),
 )
 @click.argument("model", type=click.Path(path_type=Path))

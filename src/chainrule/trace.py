@@ -14,14 +14,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import OptionError
+from chainrule.trace_parts import PARTS
 
-PARTS = {
-    "input": "From the cells to the network's input",
-    "forward": "Forward propagation",
-    "loss": "The loss",
-    "backward": "Back propagation",
-    "update": "The update",
-}
 GREEK = "alpha beta gamma delta epsilon eta lambda mu rho sigma varphi Phi pi"
 SIGNS = dict(zip(GREEK.split(), "αβγδεηλμρσφΦπ", strict=True)) | {
     "leftarrow": "← ",
