@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shutil
+import subprocess
 import time
+from html.parser import HTMLParser
 
 import numpy as np
 import polars as pl
@@ -17,7 +21,7 @@ from chainrule.equations import ACTIVATIONS, LOSSES, OPTIMISERS
 from chainrule.errors import DataError, OptionError
 from chainrule.parameters import Layout
 from chainrule.problem import Objective, Stretch
-from chainrule.trace import plain
+from chainrule.trace_equation import plain
 from chainrule.trace_step import Step
 
 STOCHASTIC = [name for name, row in OPTIMISERS.items() if not row.full_batch]
@@ -280,3 +284,90 @@ def test_bad_options_get_one_sentence(options, error, said):
 )
 def test_formulas_in_plain_characters(latex, text):
     assert plain(latex) == text
+
+
+# ------------------------------------------------------------------ LaTeX and HTML
+
+
+class Pages(HTMLParser):
+    """Keeps the tags that are open, and refuses those that are closed out of turn."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.seen, self.words = [], set(), []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def balanced(document):
+    """Whether every environment and brace of a LaTeX document is closed in turn."""
+    stack = []
+    for begin, end in re.findall(r"\\begin\{(\w+\*?)\}|\\end\{(\w+\*?)\}", document):
+        if begin:
+            stack.append(begin)
+        else:
+            assert stack.pop() == end
+    bare = re.sub(r"\\[{}$\\]", "", document)
+    return not stack and bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0
+
+
+@pytest.fixture(scope="module")
+def hostile_trace():
+    """Columns and classes whose names mean something in LaTeX or HTML."""
+    rng = np.random.default_rng(5)
+    columns = ["a_b & 50%", "<script>alert(1)</script>", "x^2 {~} $\\frac$", "größe #1"]
+    frame = pl.DataFrame({name: rng.standard_normal(40) for name in columns})
+    frame = frame.with_columns(pl.Series("kind", ["_no_&", "$yes</p>"] * 20))
+    model = chainrule.TableModel(hidden_layer_sizes=(3,), max_iter=2).fit(frame, "kind")
+    return {form: chainrule.explain(model, frame, row=2, form=form) for form in ("units", "matrix")}
+
+
+@pytest.mark.parametrize("form", ["units", "matrix"])
+def test_html_stands_alone_and_is_closed(hostile_trace, form):
+    page = hostile_trace[form].html()
+    parsed = Pages(page)
+    assert parsed.open == []
+    assert {"math", "msubsup" if form == "units" else "mtable"} <= parsed.seen
+    assert not parsed.seen & {"script", "link", "img", "iframe"} and "http" not in page
+    if form == "units":
+        assert "<script>alert(1)</script>" in "".join(parsed.words)
+    assert Pages(hostile_trace[form]._repr_html_()).open == []
+
+
+@pytest.mark.parametrize("form", ["units", "matrix"])
+def test_latex_is_balanced_whatever_columns_are_called(hostile_trace, form):
+    document = hostile_trace[form].latex()
+    assert balanced(document)
+    assert document.startswith(r"\documentclass") and document.endswith("\\end{document}\n")
+    body = document.partition(r"\begin{document}")[2]
+    assert body.isascii() or set(re.sub(r"[\x00-\x7f]", "", body)) <= set("öß")
+
+
+def test_latex_reads_like_mathematics():
+    document = five_units().latex()
+    assert r"z_{0}^{[1]} &= w_{0,0}^{[1]}\ x_{0}\ +\ w_{1,0}^{[1]}\ x_{1}\ +\ b_{0}^{[1]}" in document
+    assert r"\partial L/\partial a_{0}^{[3]}" in document
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("form", ["units", "matrix"])
+def test_latex_compiles(hostile_trace, form, tmp_path):
+    (tmp_path / "trace.tex").write_text(hostile_trace[form].latex(), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "trace.tex"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from chainrule.spec import Network as Network
     from chainrule.spec import Training as Training
     from chainrule.table_model import TableModel as TableModel
-    from chainrule.trace import Equation as Equation
     from chainrule.trace import Trace as Trace
+    from chainrule.trace_equation import Equation as Equation
     from chainrule.watch import Watch as Watch
 
 _HOMES = {
@@ -49,7 +49,7 @@ _HOMES = {
     "prove": "proofs",
     "explain": "explanation",
     "Trace": "trace",
-    "Equation": "trace",
+    "Equation": "trace_equation",
     "prove_all": "proofs",
     "Layer": "spec",
     "Network": "spec",

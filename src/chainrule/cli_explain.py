@@ -17,7 +17,7 @@ from chainrule.trace_parts import PARTS
     epilog=examples("""
 chainrule explain iris.model iris.csv --row 7
 chainrule explain iris.model iris.csv --row 7 --part backward --form matrix
-chainrule explain iris.model iris.csv --row 7 --json
+chainrule explain iris.model iris.csv --row 7 --format html
 """),
 )
 @click.argument("model", type=click.Path(path_type=Path))
@@ -35,7 +35,14 @@ chainrule explain iris.model iris.csv --row 7 --json
     "--units", type=click.IntRange(1), default=8, metavar="N", help="Units of a layer.  [default: 8]"
 )
 @reading
-@click.option("--json", "as_json", is_flag=True, help="Print the trace as JSON.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "latex", "html", "json"]),
+    default="text",
+    help="What is printed.  [default: text]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def explain(
     model: Path,
     data: Path,
@@ -45,6 +52,7 @@ def explain(
     terms: int,
     units: int,
     read: Callable[..., Any],
+    style: str,
     as_json: bool,
 ) -> None:
     """Explain a row of the table DATA by the model in the file MODEL: the way from its cells to the
@@ -57,4 +65,5 @@ def explain(
     trace = explained(loaded, frame, row=row, form=form, terms=terms, units=units)
     if part is not None:
         trace = trace.part(part)
-    click.echo(trace.json() if as_json else trace.text(), nl=as_json)
+    printed = getattr(trace, "json" if as_json else style)()
+    click.echo(printed.rstrip())

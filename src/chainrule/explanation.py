@@ -14,7 +14,8 @@ from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, OptionError
 from chainrule.table_model import TableModel
 from chainrule.targets import Classes
-from chainrule.trace import Equation, Trace, factor, number
+from chainrule.trace import Trace
+from chainrule.trace_equation import Equation, factor, number
 from chainrule.trace_step import Step
 
 FORMS = {"units": trace_units.equations, "matrix": trace_matrices.equations}

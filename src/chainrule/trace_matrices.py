@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.equations import ACTIVATIONS, LAYERS
 from chainrule.parameters import Array, Layout
 from chainrule.reference import Pass
-from chainrule.trace import Equation, plain
+from chainrule.trace_equation import Equation, plain
 from chainrule.trace_step import Step, constants
 
 

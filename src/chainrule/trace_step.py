@@ -13,7 +13,7 @@ from chainrule.equations import PENALTIES
 from chainrule.equations.optimisers import Optimiser
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
-from chainrule.trace import Equation, factor, plain
+from chainrule.trace_equation import Equation, factor, plain
 
 
 @dataclass(frozen=True)

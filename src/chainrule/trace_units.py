@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.equations import ACTIVATIONS
 from chainrule.parameters import Array, Layout
 from chainrule.reference import Pass
-from chainrule.trace import Equation, factor, largest, number, plain
+from chainrule.trace_equation import Equation, factor, largest, number, plain
 from chainrule.trace_step import Step, constants
 
 Pair = tuple[str, str, float, float]  # two symbols, two numbers
