@@ -358,7 +358,7 @@ def test_latex_is_balanced_whatever_columns_are_called(hostile_trace, form):
 
 def test_latex_reads_like_mathematics():
     document = five_units().latex()
-    assert r"z_{0}^{[1]} &= w_{0,0}^{[1]}\ x_{0}\ +\ w_{1,0}^{[1]}\ x_{1}\ +\ b_{0}^{[1]}" in document
+    assert r"z_{0}^{[1]} &= w_{0,0}^{[1]}\ x_{0}+w_{1,0}^{[1]}\ x_{1}+b_{0}^{[1]}" in document
     assert r"\partial L/\partial a_{0}^{[3]}" in document
 
 

@@ -85,7 +85,7 @@ LATEX_TEXT = {
     "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "~": r"\textasciitilde{}", "<": r"\textless{}",
     ">": r"\textgreater{}",
 }  # fmt: skip
-PREAMBLE = r"""\documentclass{article}
+PREAMBLE = r"""\documentclass[fleqn]{article}
 \usepackage[a4paper, margin=18mm]{geometry}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
@@ -144,7 +144,8 @@ def _is_formula(e: Equation) -> bool:
 
 def latex_math(text: str) -> str:
     """A plain formula as LaTeX mathematics."""
-    return "".join(map(_latex_piece, pieces(text))).strip()
+    joined = "".join(map(_latex_piece, pieces(text))).strip()
+    return re.sub(r"(?:\\ )?([-+=]|\\(?:cdot|times|leftarrow|odot|rightarrow) )\\ ", r"\1", joined)
 
 
 def _latex_piece(piece: Piece) -> str:
@@ -180,9 +181,14 @@ def latex_text(text: str) -> str:
     return "".join(out)
 
 
+def _is_prose(text: str) -> bool:
+    """Whether a note is words: two of them follow each other, or there is a year."""
+    return bool(re.search(r"[A-Za-z]{3,} [a-z&A-Z]{2,}|\b[12]\d{3}\b|^no ", text))
+
+
 def _latex_note(text: str) -> str:
     """A note that is mathematics where it can be, and words where it must be."""
-    return latex_text(text) if re.search(r"[A-Za-z]{4,} [a-z&]", text) else rf"${latex_math(text)}$"
+    return latex_text(text) if _is_prose(text) else rf"${latex_math(text)}$"
 
 
 # ------------------------------------------------------------------ HTML
@@ -190,7 +196,8 @@ def _latex_note(text: str) -> str:
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 h2 { border-bottom: 1px solid #ccc; } h3 { margin-bottom: .3rem; }
-div.equation { margin: .7rem 0; padding-left: .8rem; border-left: 3px solid #d8dee9; overflow-x: auto; }
+div.equation { margin: .7rem 0; padding: .15rem 0 .25rem .8rem; overflow: auto hidden; }
+div.equation { border-left: 3px solid #d8dee9; }
 p.note { margin: 0; color: #57606a; font-size: .85rem; } math { display: block; margin: .15rem 0; }
 """
 
@@ -237,7 +244,8 @@ def _html_equation(e: Equation, digits: int) -> str:
         f"<math><mrow>{left}<mo>=</mo>{part}</mrow></math>" for left, part in zip(lefts, right, strict=True)
     )
     notes = "; ".join(text for text in (e.shape, e.because, said) if text)
-    note = f"<p class='note'>{html.escape(notes)}</p>" if notes else ""
+    inner = html.escape(notes) if _is_prose(notes) else f"<math>{mathml(notes)}</math>"
+    note = f"<p class='note'>{inner}</p>" if notes else ""
     return f"<div class='equation'>{''.join(lines)}{note}</div>"
 
 
