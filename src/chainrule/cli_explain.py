@@ -30,10 +30,10 @@ chainrule explain iris.model iris.csv --row 7 --format html
     help="Unit by unit, or as matrices.  [default: units]",
 )
 @click.option("--part", type=click.Choice(list(PARTS)), help="Only this part.")
-@click.option("--terms", type=click.IntRange(1), default=8, metavar="N", help="Terms of a sum.  [default: 8]")
 @click.option(
-    "--units", type=click.IntRange(1), default=8, metavar="N", help="Units of a layer.  [default: 8]"
+    "--terms", type=click.IntRange(1), metavar="N", help="Terms of a sum.  [default: 8 or, wide, 4]"
 )
+@click.option("--units", type=click.IntRange(1), metavar="N", help="Units of a layer.  [default: likewise]")
 @reading
 @click.option(
     "--format",
@@ -49,8 +49,8 @@ def explain(
     row: int,
     form: str,
     part: str | None,
-    terms: int,
-    units: int,
+    terms: int | None,
+    units: int | None,
     read: Callable[..., Any],
     style: str,
     as_json: bool,

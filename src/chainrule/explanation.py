@@ -19,6 +19,7 @@ from chainrule.trace_equation import Equation, factor, number
 from chainrule.trace_step import Step
 
 FORMS = {"units": trace_units.equations, "matrix": trace_matrices.equations}
+MANY, FEW, WIDE = 8, 4, 32  # terms and units written out; the latter in networks with wider layers
 MOST_ROWS = 1000  # a trace of more rows could not be read
 
 
@@ -29,8 +30,8 @@ def explain(
     *,
     row: int | Sequence[int] = 0,
     form: str = "units",
-    terms: int = 8,
-    units: int = 8,
+    terms: int | None = None,
+    units: int | None = None,
     digits: int = 4,
 ) -> Trace:
     """Write down a prediction and a training step of a model, equation by equation.
@@ -52,7 +53,7 @@ def explain(
         Unit by unit, or as matrices.
     terms, units : int
         So many terms of a sum and units of a layer are written out, the largest ones; what the others add
-        up to is said.
+        up to is said. By default 8 of each, and 4 where a layer has more than 32 units.
     digits : int
         Significant digits of printed numbers, 1 to 17.
 
@@ -70,11 +71,12 @@ def explain(
     if form not in FORMS:
         raise OptionError(f"form must be 'units' or 'matrix', not {form!r}.")
     for name, value, most in (("terms", terms, 10**9), ("units", units, 10**9), ("digits", digits, 17)):
-        if not 1 <= value <= most:
+        if value is not None and not 1 <= value <= most:
             raise OptionError(f"{name} must lie between 1 and {most}, not {value!r}.")
     rows = [row] if isinstance(row, int | np.integer) else [int(r) for r in row]
     _check_rows(rows, X, form)
-    options = {"terms": terms, "units": units, "digits": digits}
+    options: dict[str, Any] = {"digits": digits}
+    options |= {name: v for name, v in (("terms", terms), ("units", units)) if v is not None}
     if isinstance(model, TableModel):
         step, before, after = _of_table(model, X, rows, options)
     else:
@@ -102,6 +104,8 @@ def _check_rows(rows: Sequence[int], X: Any, form: str) -> None:
 
 def _step(model: Any, X: Any, y: Any, known: bool, names: Any, outputs: Any, options: Any) -> Step:
     objective, theta, batch = model.problem(X, y)
+    few = FEW if max(objective.network.widths[1:]) > WIDE else MANY
+    options = {"terms": few, "units": few, **options}
     row, rate = OPTIMISERS.find(model._optimiser()), float(model.learning_rate_init)
     return Step(objective, theta, batch, names, outputs, row, rate, known, **options)
 
