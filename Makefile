@@ -28,7 +28,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types suite coverage format bench clean
+.PHONY: help demo test lint types docs suite coverage format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ help: ## list the targets
 demo: $(RUN_DEPS) ## install chainrule into .venv and run `chainrule demo`
 	@$(BIN)/chainrule demo
 
-test: lint types suite coverage ## run every check: lint, types, suite, coverage
+test: lint types docs suite coverage ## run every check: lint, types, site, suite, coverage
 
 lint: $(DEV_DEPS) ## check style and formatting
 	$(BIN)/ruff check
@@ -44,6 +44,9 @@ lint: $(DEV_DEPS) ## check style and formatting
 
 types: $(DEV_DEPS) ## check the types
 	$(BIN)/mypy
+
+docs: $(DEV_DEPS) ## build the site in build/site; warnings are errors
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
 
 suite: $(DEV_DEPS) ## run the tests
 	$(BIN)/pytest -n $(WORKERS)

@@ -58,7 +58,7 @@ COMMON = """    hidden_layer_sizes : int or array-like of int, default=(100,)
         What early stopping goes by: the default score, 'loss', the name of a scikit-learn scorer, or
         a function ``metric(y_true, y_pred)`` of which more is better.
     track : list of str or callable, default=()
-        Further metrics for `history_`, on the training rows and, with a prefix "validation_", on the
+        Further metrics for `history_`, on the training rows and, with a prefix ``validation_``, on the
         held-out ones.
     callbacks : list of callable, default=()
         Each is called with a `chainrule.train.Epoch` after every epoch; True ends training.
