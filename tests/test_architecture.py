@@ -38,6 +38,7 @@ ORDER = (
     {"trace_equation"},
     {"trace_markup", "trace_step"},
     {"trace"},
+    {"trace_terminal"},
     {"trace_units", "trace_matrices"},
     {"proofs"},
     {"one_thread"},

@@ -23,6 +23,7 @@ from chainrule.parameters import Layout
 from chainrule.problem import Objective, Stretch
 from chainrule.trace_equation import plain
 from chainrule.trace_step import Step
+from chainrule.trace_terminal import colourful
 
 STOCHASTIC = [name for name, row in OPTIMISERS.items() if not row.full_batch]
 FEW = {"terms": 10**6, "units": 10**6}
@@ -371,3 +372,13 @@ def test_latex_compiles(hostile_trace, form, tmp_path):
         command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False
     )
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_colours_change_no_character():
+    trace = five_units()
+    shown = colourful(trace)
+    assert shown.plain == trace.text().rstrip("\n")
+    styles = {str(span.style): shown.plain[span.start : span.end] for span in shown.spans}
+    assert (
+        styles["dim italic"].strip().startswith("[") and styles["cyan"].strip("−").replace(".", "").isdigit()
+    )

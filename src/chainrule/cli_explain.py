@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,8 @@ chainrule explain iris.model iris.csv --row 7 --format html
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["text", "latex", "html", "json"]),
-    default="text",
-    help="What is printed.  [default: text]",
+    type=click.Choice(["rich", "text", "latex", "html", "json"]),
+    help="What is printed.  [default: rich in a terminal, text elsewhere]",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def explain(
@@ -52,7 +52,7 @@ def explain(
     terms: int | None,
     units: int | None,
     read: Callable[..., Any],
-    style: str,
+    style: str | None,
     as_json: bool,
 ) -> None:
     """Explain a row of the table DATA by the model in the file MODEL: the way from its cells to the
@@ -65,5 +65,11 @@ def explain(
     trace = explained(loaded, frame, row=row, form=form, terms=terms, units=units)
     if part is not None:
         trace = trace.part(part)
-    printed = getattr(trace, "json" if as_json else style)()
-    click.echo(printed.rstrip())
+    style = "json" if as_json else style or ("rich" if sys.stdout.isatty() else "text")
+    if style == "rich":
+        from chainrule.cli_text import console
+        from chainrule.trace_terminal import colourful
+
+        console().print(colourful(trace), soft_wrap=True)
+    else:
+        click.echo(getattr(trace, style)().rstrip())
