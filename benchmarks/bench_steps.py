@@ -32,6 +32,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="measure torch.compile too: slow to start")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each library in each cell")
     parser.add_argument("--seconds", type=float, default=0.3, help="least length of a turn")
+    parser.add_argument(
+        "--patience", type=float, default=5.0, help="seconds to wait, before each turn, for a quiet machine"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     return parser.parse_args()
 
@@ -59,7 +62,9 @@ def study_of(grid: Iterable[cells.Cell], options: argparse.Namespace) -> dict[st
     """Measure all cells; results are written after each, so that a long study can be ended early."""
     facts = machine.describe()  # before any library is loaded
     modules = {name: m for name, m in MODULES.items() if name not in OPTIONAL or options.compile}
-    processes = {name: Process(module) for name, module in (*modules.items(), (MACHINE, MACHINE))}
+    processes = {
+        name: Process(module, options.patience) for name, module in (*modules.items(), (MACHINE, MACHINE))
+    }
     study = {**begin(processes, options), "machine": facts}
     if OURS in study["absent"]:
         sys.exit(f"{OURS} itself is not installed: {study['absent'][OURS]}.")

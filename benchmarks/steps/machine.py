@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from pathlib import Path
 
+WINDOW = 0.1  # seconds
+QUIET = 0.1  # part of all processors that others may take
 SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "NUMBA_", "XLA_", "GOTO_")  # that change what is measured
 
 
@@ -30,6 +33,34 @@ def vector_instructions() -> str:
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ticks() -> tuple[int, int] | None:
+    """Clock ticks that all processors were busy, and in all, since the start; None where unknown."""
+    counts = Path("/proc/stat")
+    if not counts.exists():
+        return None
+    user, nice, system, idle, waiting, *others = map(int, counts.read_text().split("\n", 1)[0].split()[1:])
+    return user + nice + system + sum(others), user + nice + system + sum(others) + idle + waiting
+
+
+def taken_by_others(seconds: float) -> float | None:
+    """The part of all processors' time that is taken while nothing of ours works, over so many seconds."""
+    before = _ticks()
+    time.sleep(seconds)
+    after = _ticks()
+    if before is None or after is None:
+        return None
+    return (after[0] - before[0]) / max(after[1] - before[1], 1)
+
+
+def wait_for_quiet(patience: float) -> float | None:
+    """Wait until others leave the processors alone, at most so many seconds; what they still take."""
+    end = time.monotonic() + patience
+    while True:
+        taken = taken_by_others(WINDOW)
+        if taken is None or taken <= QUIET or time.monotonic() >= end:
+            return taken
 
 
 def describe() -> dict[str, object]:

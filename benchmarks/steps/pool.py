@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from steps.cells import Cell
+from steps.machine import wait_for_quiet
 
 HERE = Path(__file__).parents[1]
 PAUSE = 0.1  # seconds, in which the last library's worker threads stop spinning
@@ -19,6 +20,13 @@ PAUSE = 0.1  # seconds, in which the last library's worker threads stop spinning
 class Process:
     """A library in a process of its own.
 
+    Parameters
+    ----------
+    module : str
+        What is measured.
+    patience : float
+        Seconds to wait, before each measurement, for other programs to leave the processors alone.
+
     Attributes
     ----------
     absent : str or None
@@ -26,7 +34,8 @@ class Process:
     versions : dict of str to str
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, patience: float) -> None:
+        self.patience = patience
         places = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "steps.worker", module],
@@ -46,11 +55,12 @@ class Process:
         """What the library answers: figures, or what it lacks, or its error."""
         assert self.process.stdin is not None
         time.sleep(PAUSE)
+        taken = wait_for_quiet(self.patience)
         try:
             self.process.stdin.write(json.dumps({"cell": cell.as_dict(), "seconds": seconds}) + "\n")
         except BrokenPipeError:
             return {"error": "its process ended"}
-        return self._read()
+        return {**self._read(), "taken_by_others": taken}
 
     def close(self) -> None:
         assert self.process.stdin is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steps.libraries import OURS
+from steps.machine import QUIET
 from steps.results import disagreements, reached
 
 Row = Mapping[str, Any]
@@ -19,6 +20,12 @@ def markdown(study: Mapping[str, Any]) -> str:
     lines = ["# Microseconds per training step", "", *_machine(study), "", *_table(study), ""]
     lines += [f"- {sentence}" for peer in study["peers"] for sentence in _peer(peer, study)]
     lines += [f"- {sentence}" for sentence in _bound(rows)]
+    if any(map(_disturbed, rows)):
+        worst = max(row["taken_by_others"] for row in rows)
+        lines.append(
+            f"- \\* Other programs took part of the processors before a measurement, up to {worst:.0%}. "
+            "Libraries that spread small work over threads suffer most: measure again on a quiet machine."
+        )
     for row in rows:
         lines += [
             f"- **Losses differ** ({row['name']}): {name} {loss:.4g} in the first epoch."
@@ -53,11 +60,15 @@ def _table(study: Mapping[str, Any]) -> list[str]:
     titles = ["network, training", OURS, *study["peers"], "bound", "bound reached (at peak rate)"]
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for row in study["rows"]:
-        cells = [row["name"], _time(row["median_us"].get(OURS), row["missing"].get(OURS))]
+        cells = [row["name"] + _disturbed(row), _time(row["median_us"].get(OURS), row["missing"].get(OURS))]
         cells += [_against(row, peer, study["absent"]) for peer in study["peers"]]
         cells += _of_bound(row)
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _disturbed(row: Row) -> str:
+    return r" \*" if row["taken_by_others"] > QUIET else ""
 
 
 def _time(us: float | None, why: str | None) -> str:
@@ -69,7 +80,11 @@ def _against(row: Row, peer: str, absent: Mapping[str, str]) -> str:
         return "absent"
     if peer not in row["ratios"]:
         return str(row["missing"].get(peer, "-"))
-    return f"{_time(row['median_us'][peer], None)} ({row['ratios'][peer]:.2f})"
+    return f"{_time(row['median_us'][peer], None)} ({_ratio(row['ratios'][peer])})"
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
 
 
 def _of_bound(row: Row) -> list[str]:
@@ -92,7 +107,7 @@ def _peer(peer: str, study: Mapping[str, Any]) -> list[str]:
     lost = "; ".join(f"{name}: {ratio:.2f}" for name, ratio in slower.items())
     return [
         f"{peer}: chainrule is faster in {len(ratios) - len(slower)} of {len(ratios)} cells; ratios from "
-        f"{min(ratios.values()):.2f} to {max(ratios.values()):.1f}, geometric mean {mean:.2f}."
+        f"{_ratio(min(ratios.values()))} to {_ratio(max(ratios.values()))}, geometric mean {_ratio(mean)}."
         + (f" Slower in: {lost}." if lost else "")
     ]
 

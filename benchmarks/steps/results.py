@@ -26,6 +26,7 @@ def measure(cell: Cell, processes: Mapping[str, Process], repeats: int, seconds:
 
 def _summary(cell: Cell, answers: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians, ratios of the same repeat's figures, the bound, and what is missing and why."""
+    taken = [a["taken_by_others"] for given in answers.values() for a in given if a.get("taken_by_others")]
     bounds = [answer for answer in answers.pop(MACHINE, []) if "products_us" in answer]
     times = {
         name: [answer["us"] for answer in given]
@@ -50,6 +51,7 @@ def _summary(cell: Cell, answers: dict[str, list[dict[str, Any]]]) -> dict[str, 
         },
         "first_loss": {name: answers[name][0]["first_loss"] for name in times},
         "bound": _bound(bounds),
+        "taken_by_others": max(taken, default=0.0),
     }
 
 
@@ -58,7 +60,9 @@ def _bound(measured: list[dict[str, float]]) -> dict[str, float]:
     if not measured:
         return {}
     best = {
-        key: (min if key.endswith("_us") else max)(answer[key] for answer in measured) for key in measured[0]
+        key: (min if key.endswith("_us") else max)(answer[key] for answer in measured)
+        for key in measured[0]
+        if key != "taken_by_others"
     }
     return {**best, "us": best["products_us"] + best["update_us"]}
 
