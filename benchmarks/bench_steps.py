@@ -62,9 +62,8 @@ def study_of(grid: Iterable[cells.Cell], options: argparse.Namespace) -> dict[st
     """Measure all cells; results are written after each, so that a long study can be ended early."""
     facts = machine.describe()  # before any library is loaded
     modules = {name: m for name, m in MODULES.items() if name not in OPTIONAL or options.compile}
-    processes = {
-        name: Process(module, options.patience) for name, module in (*modules.items(), (MACHINE, MACHINE))
-    }
+    modules[MACHINE] = MACHINE
+    processes = {name: Process(module, options.patience) for name, module in modules.items()}
     study = {**begin(processes, options), "machine": facts}
     if OURS in study["absent"]:
         sys.exit(f"{OURS} itself is not installed: {study['absent'][OURS]}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from statistics import median
 
 LEAST_EPOCHS = 3
@@ -22,6 +23,7 @@ class Clock:
         self.losses.append(float(loss))
         return len(self.ends) > LEAST_EPOCHS and self.ends[-1] - self.ends[0] >= self.seconds
 
-    def epoch(self) -> float:
-        """Median seconds of an epoch."""
-        return median(end - start for start, end in zip(self.ends, self.ends[1:], strict=False))
+    def epochs(self) -> tuple[float, float]:
+        """Median and least seconds of an epoch."""
+        lengths = [end - start for start, end in pairwise(self.ends)]
+        return median(lengths), min(lengths)

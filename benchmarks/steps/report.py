@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,13 @@ def _against(row: Row, peer: str, absent: Mapping[str, str]) -> str:
     return f"{_time(row['median_us'][peer], None)} ({_ratio(row['ratios'][peer])})"
 
 
+def _spread(ratios: Iterable[float]) -> str:
+    """The extremes and the geometric mean, in words."""
+    given = sorted(ratios)
+    mean = math.exp(sum(map(math.log, given)) / len(given))
+    return f"from {_ratio(given[0])} to {_ratio(given[-1])}, geometric mean {_ratio(mean)}"
+
+
 def _ratio(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
 
@@ -102,13 +109,15 @@ def _peer(peer: str, study: Mapping[str, Any]) -> list[str]:
     ratios = {row["name"]: row["ratios"][peer] for row in study["rows"] if peer in row["ratios"]}
     if not ratios:
         return [f"{peer}: nothing measured."]
-    mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
     slower = {name: ratio for name, ratio in ratios.items() if ratio < 1}
     lost = "; ".join(f"{name}: {ratio:.2f}" for name, ratio in slower.items())
+    least = [row["least_us"] for row in study["rows"] if peer in row["ratios"]]
+    quickest = [us[peer] / us[OURS] for us in least]
     return [
-        f"{peer}: chainrule is faster in {len(ratios) - len(slower)} of {len(ratios)} cells; ratios from "
-        f"{_ratio(min(ratios.values()))} to {_ratio(max(ratios.values()))}, geometric mean {_ratio(mean)}."
+        f"{peer}: chainrule is faster in {len(ratios) - len(slower)} of {len(ratios)} cells; "
+        f"ratios {_spread(ratios.values())}."
         + (f" Slower in: {lost}." if lost else "")
+        + f" By each library's quickest epoch instead: {_spread(quickest)}."
     ]
 
 

@@ -39,6 +39,7 @@ def _summary(cell: Cell, answers: dict[str, list[dict[str, Any]]]) -> dict[str, 
         "cell": cell.as_dict(),
         "us": times,
         "median_us": {name: median(values) for name, values in times.items()},
+        "least_us": {name: min(answer["least_us"] for answer in answers[name]) for name in times},
         "ratios": {
             name: median(theirs / mine for theirs, mine in zip(values, ours, strict=True))
             for name, values in times.items()
