@@ -63,6 +63,8 @@ class Process:
         return {**self._read(), "taken_by_others": taken}
 
     def close(self) -> None:
-        assert self.process.stdin is not None
+        """End the process."""
+        assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()

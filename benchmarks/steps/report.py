@@ -103,7 +103,7 @@ def _of_bound(row: Row) -> list[str]:
 
 
 def _peer(peer: str, study: Mapping[str, Any]) -> list[str]:
-    """How chainrule stands against a peer, losses first named."""
+    """How chainrule stands against a peer; every cell in which it is slower is named."""
     if peer in study["absent"]:
         return [f"{peer} is absent: {study['absent'][peer]}."]
     ratios = {row["name"]: row["ratios"][peer] for row in study["rows"] if peer in row["ratios"]}
