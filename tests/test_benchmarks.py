@@ -1,6 +1,7 @@
 """The benchmark of training steps: its grid, its figures, its report."""
 
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -97,6 +98,18 @@ def test_the_products_of_a_step():
 def test_a_clock_runs_for_its_least_number_of_epochs():
     clock = Clock(0.0)
     assert [clock.tick(1.0) for _ in range(LEAST_EPOCHS + 1)] == [False] * LEAST_EPOCHS + [True]
+
+
+def test_a_clock_waits_for_the_loss():
+    class Late:
+        def __float__(self):
+            time.sleep(0.02)
+            return 1.0
+
+    clock = Clock(0.0)
+    clock.tick(1.0)
+    clock.tick(Late())
+    assert clock.epochs()[1] >= 0.02
 
 
 def test_a_process_measures_or_says_that_its_library_is_absent():

@@ -19,8 +19,8 @@ class Clock:
 
     def tick(self, loss: float) -> bool:
         """Note an epoch's end and its mean loss; True when there are enough epochs."""
+        self.losses.append(float(loss))  # first: JAX returns before it has computed it
         self.ends.append(time.perf_counter())
-        self.losses.append(float(loss))
         return len(self.ends) > LEAST_EPOCHS and self.ends[-1] - self.ends[0] >= self.seconds
 
     def epochs(self) -> tuple[float, float]:
