@@ -78,9 +78,9 @@ class Cell:
     def weights(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Glorot's initial weights (inputs, units) and zero biases of each layer."""
         rng = np.random.default_rng(1)
-        made = []
+        spread, made = 2 if self.activation == "sigmoid" else 6, []  # as scikit-learn draws its own
         for m, n in pairwise(self.widths):
-            limit = (6 / (m + n)) ** 0.5
+            limit = (spread / (m + n)) ** 0.5
             made.append((rng.uniform(-limit, limit, (m, n)).astype(self.dtype), np.zeros(n, self.dtype)))
         return made
 

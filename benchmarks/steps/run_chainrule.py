@@ -39,10 +39,13 @@ def prepare(cell: Cell) -> Callable[[Clock], None]:
     state = State.begin(Layout(network).pack(W, b), training)
     run = make_run(objective, training)
 
+    # chainrule sums the squared errors of a row's outputs, of which the others take the mean.
+    parts = outputs if cell.task == "regression" else 1
+
     def train(clock: Clock) -> None:
         fit(
             objective, training, Batch(X, Y), state, run=run,
-            callbacks=[lambda epoch: clock.tick(epoch.loss)],
+            callbacks=[lambda epoch: clock.tick(epoch.loss / parts)],
         )  # fmt: skip
 
     return train
