@@ -3,6 +3,7 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 VENV    ?= .venv
+PEERS   ?= .venv-bench
 WORKERS ?= 2
 
 # The compiler hides what it runs from coverage, so coverage is taken in a run without it.
@@ -23,8 +24,6 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 MADE     := $(VENV)/.made-by-python-$(VERSION)
 RUN_DEPS := $(VENV)/.installed
 DEV_DEPS := $(VENV)/.installed-dev
-
-BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -59,11 +58,11 @@ format: $(DEV_DEPS) ## sort the imports and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(RUN_DEPS) ## run the benchmarks
-	@$(if $(BENCHMARKS),set -e; for file in $(BENCHMARKS); do $(BIN)/python $$file; done,echo 'There are no benchmarks yet.')
+bench: $(PEERS)/.installed ## measure training steps beside other libraries (BENCH="--full": hours)
+	@$(PEERS)/bin/python benchmarks/bench_steps.py $(BENCH)
 
-clean: ## remove .venv and everything else that was made
-	rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove .venv, .venv-bench and everything else that was made
+	rm -rf $(VENV) $(PEERS) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(wildcard src tests benchmarks examples) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
@@ -82,3 +81,11 @@ $(DEV_DEPS): $(MADE) pyproject.toml
 	@echo 'Installing chainrule and its development tools into $(VENV).'
 	@$(PIP) install --editable '.[dev]'
 	@touch $(RUN_DEPS) $@
+
+# Other libraries get an environment of their own, so that nothing of chainrule can come to depend on them.
+$(PEERS)/.installed: pyproject.toml benchmarks/requirements.txt
+	@$(or $(PYTHON),python3) -c '$(NEW_ENOUGH)'
+	@echo 'Making $(PEERS): chainrule and the libraries that it is compared with.'
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install --editable . --requirement benchmarks/requirements.txt
+	@touch $@
