@@ -287,6 +287,15 @@ def test_formulas_in_plain_characters(latex, text):
     assert plain(latex) == text
 
 
+def test_no_formula_of_the_tables_shows_its_markup():
+    """The commands of LaTeX that are words of their own would be read as part of the formula."""
+    for table in (ACTIVATIONS, LOSSES, OPTIMISERS):
+        for row in table.values():
+            for latex in (row.latex, row.slope_latex):
+                leaked = re.search(r"mathsf|mathrm|\btext\b|[\\{}]|frac|sqrt", plain(latex))
+                assert leaked is None, f"{row.name}: {plain(latex)}"
+
+
 # ------------------------------------------------------------------ LaTeX and HTML
 
 

@@ -37,7 +37,7 @@ def explain(
     """Write down a prediction and a training step of a model, equation by equation.
 
     The step is the one that the model's optimiser would make from here with the given rows alone and an
-    empty memory. Dropout is switched off, as in a prediction.
+    empty memory. Dropout is switched off, as in a prediction, and class and sample weights are left out.
 
     Parameters
     ----------

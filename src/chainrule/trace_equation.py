@@ -85,7 +85,8 @@ def matrix_text(values: Any, digits: int) -> list[str]:
 
 def plain(latex: str) -> str:
     """A formula of the tables in plain characters: ``\\frac{1}{1 + e^{-z}}`` is ``1 / (1 + e^(−z))``."""
-    text = re.sub(r"\\(text|mathrm|mathsf|log|tanh|cosh|max|min)\b\s*", r"\1 ", latex)
+    text = latex.replace(r"\mathsf T", "T")
+    text = re.sub(r"\\(text|mathrm|mathsf|log|tanh|cosh|max|min)\b\s*", r"\1 ", text)
     text = re.sub(r"\b(text|mathrm|mathsf) \{([^{}]*)\}", r"\2", text)
     fraction = re.compile(r"\\t?frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}")
     while fraction.search(text):
