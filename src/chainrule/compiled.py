@@ -199,8 +199,8 @@ def make_plan(objective: Objective) -> Plan:
     coupled = [
         layer.units for layer, row in zip(network.layers, network.activations, strict=True) if row.coupled
     ]
-    places = np.cumsum([column, network.outputs, width, width, 3 * max([network.outputs, *coupled])])
-    places[4] -= places[3]
+    scratch = 3 * max([network.outputs, *coupled])
+    places = np.array([*np.cumsum([column, network.outputs, width, width]), scratch])
     strengths = {name: s for name, s in objective.strengths.items() if s}
     return Plan(
         layers=table,

@@ -114,7 +114,7 @@ def _any_target(model: Any) -> Any:
     """A target that stands in where none is known; nothing that depends on it is written down."""
     classes = getattr(model, "classes_", None)
     outputs = model.network_.outputs
-    if classes is None or (isinstance(classes, np.ndarray) and getattr(model, "_multilabel", False)):
+    if classes is None:
         return np.zeros((1, outputs)) if outputs > 1 else np.zeros(1)
     return np.asarray(classes)[:1]
 
@@ -127,8 +127,9 @@ def _of_estimator(model: Any, X: Any, y: Any, rows: Sequence[int], options: Any)
     chosen = np.repeat(_any_target(model), len(rows), axis=0) if y is None else np.asarray(y)[list(rows)]
     features = [str(name) for name in getattr(model, "feature_names_in_", [])]
     names = features or [f"x_{i}" for i in range(model.n_features_in_)]
-    step = _step(model, X, chosen, y is not None, names, _outputs(model), options)
-    inputs = np.asarray(step.batch.X.toarray() if hasattr(step.batch.X, "toarray") else step.batch.X)[0]
+    outputs = _outputs(model, getattr(model, "classes_", None))
+    step = _step(model, X, chosen, y is not None, names, outputs, options)
+    inputs = step.run.X[0]
     before = [
         Equation("input", None, f"x_{i}", name, value=float(v))
         for i, (name, v) in enumerate(zip(features, inputs, strict=False))
@@ -143,13 +144,12 @@ def _rows_of(X: Any, rows: Sequence[int]) -> Any:
     return (X if hasattr(X, "shape") else np.asarray(X))[list(rows)]
 
 
-def _outputs(model: Any) -> list[str]:
-    """What the outputs of an estimator are called."""
-    count, classes = model.network_.outputs, getattr(model, "classes_", None)
+def _outputs(model: Any, classes: Sequence[Any] | None) -> list[str]:
+    """What the outputs of an estimator for these classes are called; without classes, for numbers."""
+    count = model.network_.outputs
     if classes is None:
         return ["the prediction"] if count == 1 else [f"output {k}" for k in range(count)]
-    names = [str(c) for c in classes]
-    return [f"probability of {n}" for n in (names if len(names) == count else names[-1:])]
+    return [f"probability of {c}" for c in (classes if len(classes) == count else classes[-1:])]
 
 
 def _of_table(model: TableModel, data: Any, rows: Sequence[int], options: Any) -> Any:
@@ -162,16 +162,10 @@ def _of_table(model: TableModel, data: Any, rows: Sequence[int], options: Any) -
         given = model.target_.encode(frame[model.target_.name])
         known = bool(targets.present(given).all())
         y = given if known else y
-    labels = getattr(model.target_, "labels", None)
-    outputs = _outputs(model.estimator_) if labels is None else _probabilities(labels, model.estimator_)
+    outputs = _outputs(model.estimator_, getattr(model.target_, "labels", None))
     step = _step(model.estimator_, X, y, known, model.encoder_.feature_names, outputs, options)
     before = _shortened(list(_cells(model, frame, X[0], options["digits"])), step)
     return step, before, _unscaled(model, step, options["digits"])
-
-
-def _probabilities(labels: Sequence[Any], estimator: Any) -> list[str]:
-    shown = labels if len(labels) == estimator.network_.outputs else labels[-1:]
-    return [f"probability of {label}" for label in shown]
 
 
 def _cells(model: TableModel, frame: Any, x: Any, digits: int) -> Iterator[Equation]:
@@ -193,7 +187,7 @@ def _cells(model: TableModel, frame: Any, x: Any, digits: int) -> Iterator[Equat
 
 def _unscaled(model: TableModel, step: Step, digits: int) -> list[Equation]:
     """The prediction of a number in its own unit, or the class that is predicted."""
-    predicted = step.prediction(step.run())[0]
+    predicted = step.prediction(step.run)[0]
     if isinstance(model.target_, Classes):
         code = int(predicted.argmax()) if len(predicted) > 1 else int(predicted[0] > 0.5)
         label = model.target_.labels[code]

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule import trace_markup
 from chainrule.errors import OptionError
-from chainrule.trace_equation import Equation, matrix_text, number
+from chainrule.trace_equation import Equation, matrix_text, number, sections
 from chainrule.trace_parts import PARTS
 
 
@@ -67,13 +67,13 @@ class Trace:
 
     def text(self) -> str:
         """The trace as plain text."""
-        lines, part, layer = [self.title], "", None
-        for equation in self.equations:
-            if equation.part != part:
-                part, layer = equation.part, None
-                lines += ["", PARTS[part], "=" * len(PARTS[part])]
-            if equation.layer != layer:
-                layer = equation.layer
+        lines = [self.title]
+        for equation, new_part, new_layer in sections(self.equations):
+            layer = equation.layer
+            if new_part:
+                title = PARTS[equation.part]
+                lines += ["", title, "=" * len(title)]
+            if new_layer:
                 lines += [""] if layer is None else ["", f"Layer {layer}", "-------"]
             lines += self._lines(equation)
         return "\n".join(lines) + "\n"
@@ -89,7 +89,7 @@ class Trace:
         if e.numbers and e.numbers != e.formula:
             lines.append(f"{margin} = {e.numbers}")
         if isinstance(e.value, list):
-            rows = matrix_text(np.array(e.value), self.digits)
+            rows = matrix_text(e.value, self.digits)
             lines += [f"{margin} {'=' if i == 0 else ' '} {row}" for i, row in enumerate(rows)]
         elif e.value is not None and number(e.value, self.digits) != lines[-1].split(" = ")[-1]:
             lines.append(f"{margin} = {number(e.value, self.digits)}")

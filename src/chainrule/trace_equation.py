@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,19 +69,33 @@ def factor(value: float, digits: int = 4) -> str:
 LARGEST = 6  # rows and columns of a matrix that are printed
 
 
-def matrix_text(values: Any, digits: int) -> list[str]:
+def shown(value: Any) -> tuple[Any, str]:
+    """The part of a matrix that is printed, and what is said of the rest."""
+    matrix = np.atleast_2d(value)
+    part = matrix[:LARGEST, :LARGEST]
+    if part.shape == matrix.shape:
+        return part, ""
+    rows, columns = matrix.shape
+    return part, f"the first {part.shape[0]} of {rows} rows and {part.shape[1]} of {columns} columns"
+
+
+def matrix_text(value: Any, digits: int) -> list[str]:
     """A matrix as aligned lines; of a large one the first rows and columns, and how many there are."""
-    values = np.atleast_2d(values)
-    shown = values[:LARGEST, :LARGEST]
-    cells = [[number(v, digits) for v in row] for row in shown]
+    part, said = shown(value)
+    cells = [[number(v, digits) for v in row] for row in part]
     width = max((len(cell) for row in cells for cell in row), default=0)
     lines = ["[" + "  ".join(cell.rjust(width) for cell in row) + "]" for row in cells]
-    if shown.shape != values.shape:
-        lines.append(
-            f"(the first {shown.shape[0]} of {values.shape[0]} rows and "
-            f"{shown.shape[1]} of {values.shape[1]} columns)"
-        )
-    return lines
+    return [*lines, f"({said})"] if said else lines
+
+
+def sections(equations: Iterable[Equation]) -> Iterator[tuple[Equation, bool, bool]]:
+    """Each equation, and whether a part and whether a layer (or what belongs to none) begins with it."""
+    part, layer = "", None
+    for equation in equations:
+        new_part = equation.part != part
+        part, layer = equation.part, None if new_part else layer
+        yield equation, new_part, equation.layer != layer
+        layer = equation.layer
 
 
 def plain(latex: str) -> str:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from chainrule.trace_equation import LARGEST, Equation, number
+from chainrule.trace_equation import Equation, number, sections, shown
 from chainrule.trace_parts import PARTS
 
 PIECE = re.compile(
@@ -59,16 +57,6 @@ def broken(text: str) -> list[str]:
     return [*lines, line]
 
 
-def shown(value: Any) -> tuple[Any, str]:
-    """The part of a matrix that is printed, and what is said of the rest."""
-    matrix = np.atleast_2d(value)
-    part = matrix[:LARGEST, :LARGEST]
-    if part.shape == matrix.shape:
-        return part, ""
-    rows, columns = matrix.shape
-    return part, f"the first {part.shape[0]} of {rows} rows and {part.shape[1]} of {columns} columns"
-
-
 # ------------------------------------------------------------------ LaTeX
 
 LATEX_SIGNS = {
@@ -98,14 +86,12 @@ PREAMBLE = r"""\documentclass[fleqn]{article}
 
 def latex(trace: Any) -> str:
     """The trace as a LaTeX document."""
-    lines, part, layer = [PREAMBLE + rf"\section*{{{latex_text(trace.title)}}}"], "", None
-    for equation in trace.equations:
-        if equation.part != part:
-            part, layer = equation.part, None
-            lines.append(rf"\subsection*{{{PARTS[part]}}}")
-        if equation.layer not in (layer, None):
+    lines = [PREAMBLE + rf"\section*{{{latex_text(trace.title)}}}"]
+    for equation, new_part, new_layer in sections(trace.equations):
+        if new_part:
+            lines.append(rf"\subsection*{{{PARTS[equation.part]}}}")
+        if new_layer and equation.layer is not None:
             lines.append(rf"\subsubsection*{{Layer {equation.layer}}}")
-        layer = equation.layer
         lines += _latex_equation(equation, trace.digits)
     return "\n".join([*lines, r"\end{document}", ""])
 
@@ -158,10 +144,9 @@ def _latex_piece(piece: Piece) -> str:
     elif len(piece.text.strip("'∂")) == 1 or DERIVATIVE.fullmatch(piece.text):
         base = "".join(LATEX_SIGNS.get(c, c) for c in piece.text)
     else:
-        word = piece.text
-        base = rf"\mathrm{{{LATEX_SIGNS['∂'] if word[0] == '∂' else ''}{word.lstrip('∂')}}}".replace(
-            "_", r"\_"
-        )
+        word = piece.text.lstrip("∂").replace("_", r"\_")
+        sign = LATEX_SIGNS["∂"] if piece.text.startswith("∂") else ""
+        base = rf"\mathrm{{{sign}{word}}}"
     sub = f"_{{{latex_math(piece.sub)}}}" if piece.sub else ""
     transposed = piece.sup.endswith("T") and (piece.sup == "T" or piece.sup.endswith(" T"))
     sup = latex_math(piece.sup.removesuffix("T").strip()) + (r"\mathsf T" if transposed else "")
@@ -211,14 +196,12 @@ def to_html(trace: Any) -> str:
 
 def fragment(trace: Any) -> str:
     """The trace as a piece of HTML."""
-    lines, part, layer = [f"<h1>{html.escape(trace.title)}</h1>"], "", None
-    for equation in trace.equations:
-        if equation.part != part:
-            part, layer = equation.part, None
-            lines.append(f"<h2>{html.escape(PARTS[part])}</h2>")
-        if equation.layer not in (layer, None):
+    lines = [f"<h1>{html.escape(trace.title)}</h1>"]
+    for equation, new_part, new_layer in sections(trace.equations):
+        if new_part:
+            lines.append(f"<h2>{html.escape(PARTS[equation.part])}</h2>")
+        if new_layer and equation.layer is not None:
             lines.append(f"<h3>Layer {equation.layer}</h3>")
-        layer = equation.layer
         lines.append(_html_equation(equation, trace.digits))
     return "\n".join(lines)
 

@@ -16,7 +16,7 @@ from chainrule.trace_step import Step, constants
 
 def equations(step: Step) -> Iterator[Equation]:
     """All equations of a batch's step, in the order in which they are computed."""
-    run = step.run()
+    run = step.run
     yield from _forward(step, run)
     if step.known:
         yield from _loss(step, run)

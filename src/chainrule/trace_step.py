@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class Step:
     units: int = 8
     digits: int = 4
 
+    @cached_property
     def run(self) -> reference.Pass:
         """Forward propagation and, with targets, back propagation."""
         network = self.objective.network

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.equations import ACTIVATIONS
-from chainrule.parameters import Array, Layout
-from chainrule.reference import Pass
+from chainrule.parameters import Layout
+from chainrule.reference import Pass, values
 from chainrule.trace_equation import Equation, factor, largest, number, plain
 from chainrule.trace_step import Step, constants
 
@@ -18,7 +18,7 @@ Pair = tuple[str, str, float, float]  # two symbols, two numbers
 
 def equations(step: Step) -> Iterator[Equation]:
     """All equations of one row's step, in the order in which they are computed."""
-    run = step.run()
+    run = step.run
     chosen = [_units(step, run, index) for index in range(len(step.objective.network.layers))]
     yield from _forward(step, run, chosen)
     if step.known:
@@ -31,14 +31,14 @@ def _units(step: Step, run: Pass, index: int) -> list[int]:
     """The units of a layer that are written out: those that move the loss (or, without targets, the
     next layer) most.
     """
-    values = run.A[index][0]
+    a = run.A[index][0]
     if index == len(run.A) - 1:
         weight: Any = step.prediction(run)[0]
     elif step.known:
-        weight = values * run.dA[index][0]
+        weight = a * run.dA[index][0]
     else:
         layout = Layout(step.objective.network)
-        weight = values * np.abs(layout.view(step.theta, index + 1, "W")).sum(axis=1)
+        weight = a * np.abs(layout.view(step.theta, index + 1, "W")).sum(axis=1)
     return largest(weight, step.units)[0]
 
 
@@ -106,14 +106,14 @@ def _activation(step: Step, run: Pass, index: int, j: int, row: Any) -> Equation
 
 def _prediction(step: Step, run: Pass, shown: Sequence[int]) -> Iterator[Equation]:
     link, depth = ACTIVATIONS[step.objective.network.loss_row.link], len(run.A)
-    values = step.prediction(run)[0]
+    predicted = step.prediction(run)[0]
     for k in shown:
         z = number(float(run.A[-1][0, k]), step.digits)
         numbers = f"{link.name}({z})" if not link.coupled else ""
         why = f"{step.outputs[k]}: {link.name}, {plain(link.latex)}"
         formula = f"{link.name}(a_{'j' if link.coupled else k}^[{depth}])"
         formula = f"softmax_{k}(a^[{depth}])" if link.coupled else formula
-        yield Equation("forward", None, f"ŷ_{k}", formula, numbers, float(values[k]), because=why)
+        yield Equation("forward", None, f"ŷ_{k}", formula, numbers, float(predicted[k]), because=why)
 
 
 # ------------------------------------------------------------------ the loss
@@ -190,16 +190,16 @@ def _slope(step: Step, run: Pass, index: int, j: int) -> Equation:
         formula, numbers = _sum(step, pairs)
         why = f"Σ_k ∂a_k/∂z_{j} × ∂L/∂a_k, {plain(row.slope_latex)}"
     else:
-        slope = float(_slope_of(row, run.Z[index], run.A[index])[0, j])
+        slope = _slope_of(row, run.Z[index][0, j], run.A[index][0, j])
         formula = f"{da} {row.name}'(z_{j}^[{layer}])"
         numbers = f"{factor(float(dA[j]), step.digits)} · {factor(slope, step.digits)}"
         why = f"∂L/∂{a} × ∂{a}/∂z_{j}^[{layer}], {row.name}'(z) = {plain(row.slope_latex)}"
     return Equation("backward", layer, f"dz_{j}^[{layer}]", formula, numbers, dZ, because=why)
 
 
-def _slope_of(row: Any, Z: Array, A: Array) -> Array:
+def _slope_of(row: Any, z: Any, a: Any) -> float:
     with np.errstate(all="ignore"):
-        return np.broadcast_to(row.slope(Z, A, *row.parameters.values()), Z.shape)
+        return float(row.slope(z, a, *values(row)))
 
 
 def _weight_slopes(step: Step, run: Pass, index: int, j: int) -> Iterator[Equation]:
