@@ -67,6 +67,7 @@ ORDER = (
     {"table_report"},
     {"table_model"},
     {"models", "predictions", "demo", "plot", "explanation"},
+    {"studio"},
     {"__init__"},
     {"cli_text", "progress"},
     {"cli_parts"},

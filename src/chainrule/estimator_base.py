@@ -186,12 +186,8 @@ class BaseMLP(
             order = np.arange(len(data))
 
         def next_order() -> Any:
-            # The draw of sklearn.utils.shuffle, without its checks.
             nonlocal order
-            if self.shuffle:
-                places = np.arange(len(order))
-                self._random_state.shuffle(places)
-                order = order[places]
+            order = self._shuffled(order)
             return order
 
         callbacks = [*self._callbacks()]
@@ -215,6 +211,13 @@ class BaseMLP(
         self.history_ = state.history
         self._new_losses = state.history.get("loss", [])[len(before) :]
         return outcome
+
+    def _shuffled(self, order: Any) -> Any:
+        """The next epoch's order: the draw of sklearn.utils.shuffle, without its checks."""
+        places = np.arange(len(order))
+        if self.shuffle:
+            self._random_state.shuffle(places)
+        return order[places]
 
     def _callbacks(self) -> Sequence[train.Callback]:
         return self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,8 @@ class TableModel:
     >>> model = TableModel(random_state=0).fit(frame, "income")  # doctest: +SKIP
     >>> model.predict(new_frame)  # doctest: +SKIP
     """
+
+    estimators: ClassVar[dict[str, Any]] = ESTIMATORS
 
     def __init__(
         self,
@@ -133,18 +135,30 @@ class TableModel:
         X = self.encoder_.transform(frame)
         self._train(X, y, parts, callbacks)
         self.report_: dict[str, Any] = {
-            "rows": table_report.rows(len(frame), parts),
+            **self._described(len(frame), drop),
+            "seconds": time.perf_counter() - began,
+            **self._judged(X, y),
+        }
+        return self
+
+    def _described(self, rows: int, drop: Collection[str]) -> dict[str, Any]:
+        """The part of the report that is known before training."""
+        return {
+            "rows": table_report.rows(rows, self.parts_),
             "target": self.target_.name,
             "task": self.target_.task,
             "classes": list(getattr(self.target_, "labels", ())),
             "dropped": list(drop),
             "columns": self.encoder_.describe(),
+        }
+
+    def _judged(self, X: Numbers, y: Any) -> dict[str, Any]:
+        """The part of the report that depends on what the network has learnt."""
+        return {
             **table_report.training(self.estimator_),
-            "seconds": time.perf_counter() - began,
-            "scores": table_report.scores(self.estimator_, self.target_, X, y, parts),
+            "scores": table_report.scores(self.estimator_, self.target_, X, y, self.parts_),
             "diagnosis": self.diagnose().to_dict(),
         }
-        return self
 
     def predict(self, data: Any) -> npt.NDArray[Any]:
         """The predicted class or number of each row."""
@@ -291,7 +305,7 @@ class TableModel:
         }
         options["callbacks"] = [*options.get("callbacks", ()), *callbacks]
         try:
-            self.estimator_ = ESTIMATORS[self.target_.task](**options)
+            self.estimator_ = self.estimators[self.target_.task](**options)
         except TypeError as error:
             raise OptionError(f"The network has no such option: {error}.") from None
         validation = (X[parts.validation], y[parts.validation]) if len(parts.validation) else None

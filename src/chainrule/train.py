@@ -1,14 +1,15 @@
 """Training: epochs, batches, schedules, stopping, callbacks. It knows arrays, and no estimator.
 
 `fit` drives either run (compiled or interpreted) through the same loop. All that it remembers is in a
-`State`, so that training can go on later and give the same bits as if it had never stopped.
+`State`, so that training can go on later and give the same bits as if it had never stopped. `stretches` is
+the same training in pieces, for whoever wants to look at the network between two of them.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,9 +22,10 @@ from chainrule.problem import Batch, Objective, Stretch
 from chainrule.spec import Training
 from chainrule.state import Callback, Epoch, Monitor, Outcome, State
 
-__all__ = ["Callback", "Epoch", "Monitor", "Outcome", "State", "fit", "make_run"]
+__all__ = ["Callback", "Epoch", "Monitor", "Outcome", "State", "fit", "make_run", "stretches"]
 
 Engine = Literal["compiled", "interpreted"]
+Pieces = Generator[None, int | None, Outcome]
 SLICE_SECONDS = 0.2  # a long epoch is run in slices of about this length, so that Ctrl-C is heard
 
 
@@ -90,6 +92,53 @@ def fit(
     -------
     Outcome
     """
+    pieces = stretches(
+        objective,
+        training,
+        batch,
+        state,
+        run=run,
+        order=order,
+        monitor=monitor,
+        watched=watched,
+        callbacks=callbacks,
+        epochs=epochs,
+        announce=announce,
+    )
+    try:
+        while True:
+            next(pieces)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+
+
+def stretches(
+    objective: Objective,
+    training: Training,
+    batch: Batch,
+    state: State,
+    *,
+    run: Any = None,
+    order: Callable[[], Any] | None = None,
+    monitor: Monitor | None = None,
+    watched: Sequence[Monitor] = (),
+    callbacks: Sequence[Callback] = (),
+    epochs: int | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Pieces:
+    """The training of `fit`, in pieces: a generator that pauses before each stretch of steps.
+
+    The first `next` gets everything ready. Each `send(n)` then does at most n steps of an epoch (or one
+    iteration of a full-batch method) and stops before the next stretch; `send(None)` lets the length
+    follow from the time that steps take. After the last step of an epoch its figures are recorded and the
+    callbacks are told. The outcome is the value of the `StopIteration` at the end.
+
+    Parameters
+    ----------
+    objective, training, batch, state, run, order, monitor, watched, callbacks, epochs, announce
+        As for `fit`.
+    """
     run = run or make_run(objective, training)
     loop = _Loop(run, training, batch, state, monitor, tuple(watched), tuple(callbacks), announce)
     limit = training.epochs if epochs is None else epochs
@@ -97,17 +146,17 @@ def fit(
         if hasattr(callback, "begin"):
             callback.begin(objective, training, batch, state)
     if training.optimiser_row.full_batch:
-        return _guarded(loop, lambda: _full_batch(loop, objective, limit))
+        return (yield from _guarded(loop, _full_batch(loop, objective, limit)))
     order = order or (
         shuffled(len(batch), training.seed) if training.shuffle else lambda: np.arange(len(batch))
     )
-    return _guarded(loop, lambda: _stochastic(loop, order, limit))
+    return (yield from _guarded(loop, _stochastic(loop, order, limit)))
 
 
-def _guarded(loop: _Loop, train: Callable[[], Outcome]) -> Outcome:
+def _guarded(loop: _Loop, pieces: Pieces) -> Pieces:
     """Train; whatever ends it, the best or the last finite parameters are in the state."""
     try:
-        outcome = train()
+        outcome = yield from pieces
     except KeyboardInterrupt:
         outcome = Outcome("interrupted", "Training interrupted by user.", loop.done)
         if not np.isfinite(loop.state.theta).all():
@@ -196,7 +245,7 @@ class _Loop:
 # ------------------------------------------------------------------ mini-batches
 
 
-def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Outcome:
+def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Pieces:
     training, state, rows = loop.training, loop.state, len(loop.batch)
     size = min(training.batch_size, rows)
     steps = math.ceil(rows / size)
@@ -205,7 +254,7 @@ def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Outcome:
     while loop.done < limit:
         loop.safe[:] = state.theta
         losses, rates = np.empty(steps), learning_rates(training, state, steps)
-        done = _epoch(loop, np.ascontiguousarray(order(), dtype=np.int64), size, rates, losses)
+        done = yield from _epoch(loop, np.ascontiguousarray(order(), dtype=np.int64), size, rates, losses)
         if done < steps:
             return _diverged(loop, done, losses[done])
         state.samples += rows
@@ -219,11 +268,12 @@ def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Outcome:
     return Outcome("epochs", epochs=loop.done)
 
 
-def _epoch(loop: _Loop, order: Any, size: int, rates: Any, losses: Any) -> int:
+def _epoch(loop: _Loop, order: Any, size: int, rates: Any, losses: Any) -> Generator[None, int | None, int]:
     """One epoch, in slices of steps; returns how many steps were done."""
     state, first, steps = loop.state, 0, len(rates)
     while first < steps:
-        last = min(first + loop.steps_per_slice, steps)
+        wanted = yield
+        last = min(first + (wanted or loop.steps_per_slice), steps)
         part = slice(first, last)
         before = time.perf_counter()
         done: int = loop.run.steps(
@@ -267,10 +317,11 @@ def _diverged(loop: _Loop, step: int, loss: float) -> Outcome:
 # ------------------------------------------------------------------ full batch
 
 
-def _full_batch(loop: _Loop, objective: Objective, limit: int) -> Outcome:
+def _full_batch(loop: _Loop, objective: Objective, limit: int) -> Pieces:
     training, state = loop.training, loop.state
     iterations = full_batch.iterations(loop.run, objective, training, loop.batch, state.theta)
     last = second_order.Iterate(state.theta, math.inf, state.theta, 0)
+    yield
     for iterate in iterations:
         if not np.isfinite(iterate.value):
             return _diverged(loop, 0, iterate.value)
@@ -287,5 +338,6 @@ def _full_batch(loop: _Loop, objective: Objective, limit: int) -> Outcome:
             return Outcome("epochs", epochs=loop.done, evaluations=last.evaluations)
         if iterate.evaluations >= training.max_evaluations:
             return Outcome("evaluations", epochs=loop.done, evaluations=last.evaluations)
+        yield
     reason = "stuck" if last.status == "stuck" else "converged"
     return Outcome(reason, last.status, loop.done, last.evaluations)
