@@ -71,7 +71,7 @@ ORDER = (
     {"__init__"},
     {"cli_text", "progress"},
     {"cli_parts"},
-    {"cli_prove", "cli_explain"},
+    {"cli_prove", "cli_explain", "cli_studio"},
     {"cli"},
     {"__main__"},
 )

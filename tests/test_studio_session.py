@@ -248,7 +248,7 @@ def test_an_example_is_the_same_for_the_same_seed(name):
 def test_a_model_file_goes_on_with_its_weights(tmp_path):
     frame = table("moons", 80)
     made = TableModel(hidden_layer_sizes=(4,), activation="tanh", max_iter=30, random_state=2)
-    made.fit(frame, "colour")
+    made.fit(frame, "class")
     made.save(tmp_path / "moons.model")
     session = Session(source.of_frame(frame), learnt=load(tmp_path / "moons.model"))
     assert np.array_equal(theta(session), made.estimator_.theta_)

@@ -13,7 +13,7 @@ from chainrule.errors import OptionError
 
 Points = tuple[Any, Any]  # coordinates of shape (n, 2), and their target of shape (n,)
 LEAST, MOST = 20, 20_000  # rows
-COLOURS = ("blue", "orange")
+LABELS = ("A", "B", "C")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _data_set(name: str, target: str) -> pl.DataFrame:
 
 
 def _named(sides: Any) -> list[str]:
-    return [COLOURS[int(side)] for side in sides]
+    return [LABELS[int(side)] for side in sides]
 
 
 def _circles(rng: np.random.Generator, n: int, noise: float) -> Points:
@@ -123,7 +123,7 @@ def _three_arms(rng: np.random.Generator, n: int, noise: float) -> Points:
     way = np.sqrt(rng.uniform(0.01, 1, n))
     angle = 1.2 * np.pi * way + 2 * np.pi / 3 * arm
     points = way[:, None] * np.column_stack([np.sin(angle), np.cos(angle)])
-    return points + rng.normal(0, noise / 3, (n, 2)), [("blue", "orange", "green")[k] for k in arm]
+    return points + rng.normal(0, noise / 3, (n, 2)), _named(arm)
 
 
 def _plane(rng: np.random.Generator, n: int, noise: float) -> Points:
@@ -146,11 +146,11 @@ def _peaks(rng: np.random.Generator, n: int, noise: float) -> Points:
 EXAMPLES = {
     example.name: example
     for example in (
-        Example("circles", "Circles", "colour", _circles),
-        Example("spirals", "Spirals", "colour", _spirals),
-        Example("moons", "Moons", "colour", _moons),
-        Example("xor", "XOR", "colour", _xor),
-        Example("arms", "Three arms", "colour", _three_arms),
+        Example("circles", "Circles", "class", _circles),
+        Example("spirals", "Spirals", "class", _spirals),
+        Example("moons", "Moons", "class", _moons),
+        Example("xor", "XOR", "class", _xor),
+        Example("arms", "Three arms", "class", _three_arms),
         Example("plane", "Plane (regression)", "height", _plane),
         Example("waves", "Waves (regression)", "height", _waves),
         Example("peaks", "Peaks (regression)", "height", _peaks),

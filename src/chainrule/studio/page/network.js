@@ -1,0 +1,333 @@
+// The network: links as wide as their weights, and inside of every unit what it makes of the plane.
+
+import { $, el, fill, number } from "./dom.js";
+import { arrange, crowded, ends, linkAt, trace } from "./geometry.js";
+import { classColour, css, palette, signed } from "./palette.js";
+import { called, key, on, outputName, select, state } from "./state.js";
+import { floats } from "./wire.js";
+
+const LEVELS = 8; // widths that links are drawn with
+const WIDEST = 6;
+const MARCH = 900; // milliseconds of a dash's way, while derivatives flow back
+
+export const view = { plan: null, tiles: [] };
+let hovered = null;
+let buttons = new Map();
+let pending = 0;
+
+export function begin() {
+  const canvas = $("network");
+  on("facts", lay);
+  on("frame", () => { readTiles(); draw(); });
+  on("plane", () => { readTiles(); draw(); });
+  on("selected", () => { mark(); draw(); });
+  for (const kind of ["lit", "pass", "palette", "flow"]) on(kind, draw);
+  canvas.addEventListener("pointermove", (event) => hover(linkUnder(event)));
+  canvas.addEventListener("pointerleave", () => hover(null));
+  canvas.addEventListener("click", (event) => {
+    const link = linkUnder(event);
+    if (link) select(link);
+  });
+  new ResizeObserver(lay).observe($("stage"));
+}
+
+function linkUnder(event) {
+  if (!view.plan) return null;
+  const box = $("network").getBoundingClientRect();
+  return linkAt(view.plan, event.clientX - box.left, event.clientY - box.top);
+}
+
+function hover(link) {
+  if (key(link) === key(hovered)) return;
+  hovered = link;
+  $("network").style.cursor = link ? "pointer" : "";
+  $("hint").textContent = link ? `${called(link)}: ${number(weightOf(link), 4)}` : "";
+  draw();
+}
+
+// ------------------------------------------------------------------ laying out
+
+/** Find a place for everything, and put buttons over the units. */
+export function lay() {
+  const network = state.facts?.network;
+  const canvas = $("network");
+  $("stage").hidden = !network;
+  if (!network) return;
+  const plan = arrange(network, $("stage").clientWidth - 2);
+  view.plan = plan;
+  const dense = Math.min(window.devicePixelRatio || 1, 2);
+  canvas.width = Math.round(plan.width * dense);
+  canvas.height = Math.round(plan.height * dense);
+  canvas.style.width = `${plan.width}px`;
+  canvas.style.height = `${plan.height}px`;
+  placeButtons(plan);
+  draw();
+  document.dispatchEvent(new CustomEvent("laid"));
+}
+
+function placeButtons(plan) {
+  const made = [];
+  buttons = new Map();
+  plan.places.forEach((column, layer) => {
+    column.forEach((place, unit) => {
+      const element = elementAt(layer, unit);
+      made.push(button(element, place.x, place.y, plan.tile));
+    });
+  });
+  made.push(button({ kind: "loss" }, plan.loss.x, plan.loss.y, plan.loss.size));
+  fill($("units"), made);
+  mark();
+}
+
+/** The element that a tile stands for. */
+export function elementAt(layer, unit) {
+  const last = view.plan.places.length - 1;
+  if (layer === 0) return { kind: "input", unit };
+  return layer === last ? { kind: "output", unit } : { kind: "unit", layer, unit };
+}
+
+function button(element, x, y, size) {
+  const made = el("button", {
+    class: "unit", "aria-label": called(element), "data-element": key(element), tabindex: "-1",
+    onclick: () => select(element), title: called(element),
+  });
+  Object.assign(made.style, { left: `${x}px`, top: `${y}px`, width: `${size}px`, height: `${size}px` });
+  buttons.set(key(element), made);
+  return made;
+}
+
+function mark() {
+  const chosen = key(state.selected);
+  const known = buttons.has(chosen);
+  let first = true;
+  for (const [name, made] of buttons) {
+    made.setAttribute("aria-pressed", String(name === chosen));
+    made.tabIndex = name === chosen || (!known && first) ? 0 : -1;
+    first = false;
+  }
+}
+
+/** Move from unit to unit with the arrow keys. */
+export function step(across, down) {
+  const plan = view.plan;
+  const columns = [...plan.places.map((column, layer) => column.map((_, unit) => elementAt(layer, unit))), [{ kind: "loss" }]];
+  const at = document.activeElement?.getAttribute("data-element");
+  let c = columns.findIndex((column) => column.some((element) => key(element) === at));
+  let r = c < 0 ? 0 : columns[c].findIndex((element) => key(element) === at);
+  c = Math.max(0, Math.min(columns.length - 1, Math.max(c, 0) + across));
+  r = Math.max(0, Math.min(columns[c].length - 1, r + down));
+  const made = buttons.get(key(columns[c][r]));
+  for (const other of buttons.values()) other.tabIndex = -1;
+  made.tabIndex = 0;
+  made.focus();
+}
+
+// ------------------------------------------------------------------ surfaces of units
+
+function readTiles() {
+  const { frame, plane, facts } = state;
+  if (!frame || !plane || !view.plan || !facts.network) return;
+  const layers = view.plan.counts.length;
+  view.tiles = view.plan.counts.map((count, layer) => {
+    if (layer === 0) return atlas(plane.blobs.inputs, count, plane.grid, 0);
+    if (layer < layers - 1) return atlas(frame.blobs[`tiles${layer - 1}`], count, frame.grid, layer);
+    return atlas(frame.blobs.output, count, frame.grid, layer);
+  });
+}
+
+const atlases = [];
+
+/** All tiles of a layer, one below the other, on a canvas of their own. */
+function atlas(bytes, count, grid, layer) {
+  if (!bytes || bytes.length < count * grid * grid) return null;
+  const canvas = (atlases[layer] ??= document.createElement("canvas"));
+  if (canvas.width !== grid || canvas.height !== grid * count) {
+    canvas.width = grid;
+    canvas.height = grid * count;
+  }
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(grid, grid * count);
+  const pixels = new Uint32Array(image.data.buffer);
+  const { table } = palette;
+  for (let i = 0; i < pixels.length; i++) pixels[i] = table[bytes[i]];
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+// ------------------------------------------------------------------ drawing
+
+/** Draw soon, once. */
+export function draw() {
+  if (pending) return;
+  pending = requestAnimationFrame((now) => {
+    pending = 0;
+    paint(now);
+    if (flowing()) draw();
+  });
+}
+
+function flowing() {
+  return state.backward && state.pass?.known && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+function paint(now) {
+  const { plan } = view;
+  if (!plan || !state.frame || !state.facts?.network) return;
+  const canvas = $("network");
+  const context = canvas.getContext("2d");
+  const dense = canvas.width / plan.width;
+  context.setTransform(dense, 0, 0, dense, 0, 0);
+  context.clearRect(0, 0, plan.width, plan.height);
+  for (let layer = 1; layer < plan.places.length; layer++) links(context, plan, layer, now);
+  lossLinks(context, plan);
+  highlights(context, plan);
+  tiles(context, plan);
+  texts(context, plan);
+}
+
+/** Weights of a layer's drawn links, or their derivatives. */
+export function weightsOf(layer) {
+  const shown = state.backward && state.pass?.known ? state.pass.blobs[`dW${layer - 1}`] : state.frame.blobs[`W${layer - 1}`];
+  return floats(shown);
+}
+
+function weightOf({ layer, from, to }) {
+  return weightsOf(layer)[from * view.plan.counts[layer] + to];
+}
+
+function links(context, plan, layer, now) {
+  const values = weightsOf(layer);
+  const count = plan.counts[layer];
+  if (values.length < plan.counts[layer - 1] * count) return;
+  let most = 0;
+  for (const value of values) most = Math.max(most, Math.abs(value));
+  const straight = crowded(plan, layer);
+  const paths = new Map();
+  for (let i = 0; i < plan.counts[layer - 1] * count; i++) {
+    const level = Math.ceil((LEVELS * Math.abs(values[i])) / (most || 1));
+    const name = (values[i] < 0 ? -1 : 1) * Math.max(1, level);
+    if (!paths.has(name)) paths.set(name, new Path2D());
+    trace(paths.get(name), ends(plan, layer, Math.floor(i / count), i % count), straight);
+  }
+  const thin = straight ? 0.5 : 1;
+  for (const [name, path] of [...paths].sort((a, b) => Math.abs(a[0]) - Math.abs(b[0]))) {
+    const part = Math.abs(name) / LEVELS;
+    context.strokeStyle = css(name < 0 ? palette.minus : palette.plus, 0.12 + 0.75 * part);
+    context.lineWidth = 0.4 + WIDEST * thin * part ** 1.3;
+    context.setLineDash(flowing() ? [7, 6] : palette.dashed && name < 0 ? [5, 4] : []);
+    context.lineDashOffset = flowing() ? (13 * (now % MARCH)) / MARCH : 0; // dashes run back
+    context.stroke(path);
+  }
+  context.setLineDash([]);
+}
+
+function lossLinks(context, plan) {
+  const column = plan.places[plan.places.length - 1];
+  const path = new Path2D();
+  const half = plan.loss.size / 2;
+  for (const place of column) trace(path, [place.x + plan.tile, place.y + plan.tile / 2, plan.loss.x, plan.loss.y + half], false);
+  context.strokeStyle = palette.line;
+  context.lineWidth = 1.5;
+  context.stroke(path);
+}
+
+function highlights(context, plan) {
+  const chosen = state.selected?.kind === "link" ? [state.selected] : [];
+  for (const link of [...state.lit.filter((e) => e.kind === "link"), ...chosen, ...(hovered ? [hovered] : [])]) {
+    if (!plan.places[link.layer]?.[link.to] || !plan.places[link.layer - 1]?.[link.from]) continue;
+    const path = new Path2D();
+    trace(path, ends(plan, link.layer, link.from, link.to), crowded(plan, link.layer));
+    context.strokeStyle = palette.card;
+    context.lineWidth = 8;
+    context.stroke(path);
+    context.strokeStyle = palette.ink;
+    context.lineWidth = 5;
+    context.stroke(path);
+    context.strokeStyle = signed(weightOf(link) ?? 0);
+    context.lineWidth = 3;
+    context.stroke(path);
+  }
+}
+
+function tiles(context, plan) {
+  const last = plan.places.length - 1;
+  const lit = new Set([...state.lit, state.selected].filter(Boolean).map(key));
+  const classes = state.facts.network.task === "classification" ? state.facts.network.labels.length : 0;
+  context.imageSmoothingEnabled = true;
+  plan.places.forEach((column, layer) => {
+    const atlas = view.tiles[layer];
+    const grid = state.frame.grid;
+    column.forEach(({ x, y }, unit) => {
+      context.fillStyle = palette.card;
+      context.fillRect(x - 2, y - 2, plan.tile + 4, plan.tile + 4);
+      if (atlas) context.drawImage(atlas, 0, unit * grid, grid, grid, x, y, plan.tile, plan.tile);
+      const glows = lit.has(key(elementAt(layer, unit)));
+      context.lineWidth = glows ? 3 : 1.25;
+      context.strokeStyle = glows ? palette.ink : layer === last && classes > 2 ? classColour(unit, classes) : palette.line;
+      context.strokeRect(x - 0.5, y - 0.5, plan.tile + 1, plan.tile + 1);
+    });
+  });
+  lossBox(context, plan, lit.has("loss  "));
+}
+
+function lossBox(context, { loss }, glows) {
+  context.beginPath();
+  context.arc(loss.x + loss.size / 2, loss.y + loss.size / 2, loss.size / 2, 0, 2 * Math.PI);
+  context.fillStyle = palette.card;
+  context.fill();
+  context.lineWidth = glows ? 3 : 1.5;
+  context.strokeStyle = glows ? palette.ink : palette.soft;
+  context.stroke();
+  context.fillStyle = palette.ink;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.font = "italic 17px Georgia, 'Times New Roman', serif";
+  context.fillText("L", loss.x + loss.size / 2, loss.y + loss.size / 2 - 6);
+  context.font = "10px system-ui, sans-serif";
+  const latest = state.points.at(-1);
+  context.fillText(number(latest?.[1], 3), loss.x + loss.size / 2, loss.y + loss.size / 2 + 9);
+}
+
+function texts(context, plan) {
+  const { network } = state.facts;
+  const last = plan.places.length - 1;
+  context.font = "12px system-ui, sans-serif";
+  context.textBaseline = "middle";
+  context.fillStyle = palette.ink;
+  if (plan.tile >= 11) {
+    context.textAlign = "right";
+    plan.places[0].forEach(({ x, y }, i) => context.fillText(short(context, network.features[i], x - 12), x - 8, y + plan.tile / 2));
+  }
+  plan.places.forEach((column, layer) => {
+    if (!plan.hidden[layer]) return;
+    const { x, y } = column[column.length - 1];
+    context.textAlign = "center";
+    context.fillStyle = palette.soft;
+    context.fillText(`+ ${plan.hidden[layer].toLocaleString("en")} more`, x + plan.tile / 2, y + plan.tile + 13);
+  });
+  values(context, plan, last);
+}
+
+/** The chosen row's numbers below the units, where there is room. */
+function values(context, plan, last) {
+  if (plan.gap < 13 || !state.pass) return;
+  context.font = "10px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.fillStyle = palette.soft;
+  const { x, a, dz, predicted, known } = state.pass;
+  plan.places.forEach((column, layer) => {
+    const forward = layer === 0 ? x : layer === last ? predicted : a[layer - 1];
+    const shown = state.backward && known && layer > 0 ? dz[layer - 1] : forward;
+    column.forEach((place, unit) => context.fillText(number(shown?.[unit], 3), place.x + plan.tile / 2, place.y + plan.tile + 9));
+  });
+}
+
+/** A name as long as there is room for it. */
+export function short(context, name, room) {
+  if (context.measureText(name).width <= room) return name;
+  let text = name;
+  while (text.length > 1 && context.measureText(`${text}…`).width > room) text = text.slice(0, -1);
+  return `${text}…`;
+}
+
+export { outputName };
