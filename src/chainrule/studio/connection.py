@@ -122,7 +122,7 @@ def frame(now: Moment, since: float) -> bytes:
     model, plane = now.opened(), now.plane
     assert plane is not None
     with one_thread():
-        header, blobs = views.surfaces(model, plane)
+        header, blobs = views.surfaces(model, plane, fine=not now.facts["running"])
     points = curve([point for point in now.points if point.epoch > since])
     facts = {"kind": "frame", "version": now.version, "shape": now.shape, **now.facts}
     return views.pack({**facts, "reset": since < 0, "points": points, **header}, blobs | views.weights(model))

@@ -150,7 +150,7 @@ EXAMPLES = {
         Example("spirals", "Spirals", "class", _spirals),
         Example("moons", "Moons", "class", _moons),
         Example("xor", "XOR", "class", _xor),
-        Example("arms", "Three arms", "class", _three_arms),
+        Example("arms", "Arms (3 classes)", "class", _three_arms),
         Example("plane", "Plane (regression)", "height", _plane),
         Example("waves", "Waves (regression)", "height", _waves),
         Example("peaks", "Peaks (regression)", "height", _peaks),

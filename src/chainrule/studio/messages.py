@@ -136,7 +136,7 @@ async def _pass(session: Session, request: Request) -> bytes:
     now = await moment(session)
     row = _row(now, request)
     header, blobs = await asyncio.to_thread(views.row_pass, now.opened(), row)
-    cells = {name: str(value)[:60] for name, value in session.source.frame.row(row, named=True).items()}
+    cells = {name: _cell(value) for name, value in session.source.frame.row(row, named=True).items()}
     facts = {"kind": "pass", "re": request.get("id"), "version": now.version, "cells": cells}
     return views.pack({**facts, **header}, blobs)
 
@@ -162,6 +162,10 @@ async def _diagnose(session: Session, request: Request) -> Answer:
 
 async def _seen(session: Session, request: Request) -> Answer:
     return {}
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)[:60]
 
 
 def _row(now: Moment, request: Request) -> int:

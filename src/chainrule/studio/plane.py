@@ -12,7 +12,8 @@ from chainrule.columns import ColumnEncoder
 from chainrule.errors import OptionError
 from chainrule.parameters import Array
 
-GRID = 48  # points to a side
+GRID = 48  # points to a side, while a network is trained
+FINE = 128  # and of the prediction, while it stands still
 MARGIN = 0.08  # of the range, around the rows
 MOST_ROWS = 5000  # of which components are computed
 
@@ -53,10 +54,10 @@ class Plane:
     origin: Array
     directions: Array
 
-    def grid(self) -> Array:
-        """The features at GRID × GRID points, row by row from the top left."""
-        u = np.linspace(self.axes[0].low, self.axes[0].high, GRID)
-        v = np.linspace(self.axes[1].high, self.axes[1].low, GRID)
+    def grid(self, side: int = GRID) -> Array:
+        """The features at side × side points, row by row from the top left."""
+        u = np.linspace(self.axes[0].low, self.axes[0].high, side)
+        v = np.linspace(self.axes[1].high, self.axes[1].low, side)
         U, V = np.meshgrid(u, v)
         places = np.column_stack([U.ravel(), V.ravel()])
         return np.ascontiguousarray(self.origin + places @ self.directions)

@@ -13,7 +13,7 @@ from chainrule import reference
 from chainrule.parameters import Array, Layout
 from chainrule.plot.judgement import reliability, trend, wilson
 from chainrule.studio.opened import OpenedModel
-from chainrule.studio.plane import GRID, Plane
+from chainrule.studio.plane import FINE, GRID, Plane
 from chainrule.targets import Classes
 
 DRAWN_UNITS = 32  # of each layer; more would not be legible
@@ -49,8 +49,10 @@ def clean(value: Any) -> Any:
 # ------------------------------------------------------------------ surfaces and weights
 
 
-def surfaces(model: OpenedModel, plane: Plane) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Every drawn unit's value over the plane, and the prediction.
+def surfaces(
+    model: OpenedModel, plane: Plane, *, fine: bool = False
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Every drawn unit's value over the plane, and the prediction (on request, at more points).
 
     A byte of 128 is 0; 1 and 255 are minus and plus the unit's largest value, which `scales` holds. Of a
     prediction, 0 to 255 goes from 0 to 1, for each class; of a number, from `low` to `high`.
@@ -58,7 +60,8 @@ def surfaces(model: OpenedModel, plane: Plane) -> tuple[dict[str, Any], dict[str
     net = model.estimator_
     with np.errstate(all="ignore"):
         run = reference.forward(net.network_, net.theta_, plane.grid().astype(net.network_.dtype))
-        predicted = reference.predict(net.network_, run.A[-1])
+        last = reference.forward(net.network_, net.theta_, plane.grid(FINE)).A[-1] if fine else run.A[-1]
+        predicted = reference.predict(net.network_, last)
     blobs, scales = {}, []
     for index, A in enumerate(run.A[:-1]):
         shown = A[:, :DRAWN_UNITS]
@@ -67,7 +70,7 @@ def surfaces(model: OpenedModel, plane: Plane) -> tuple[dict[str, Any], dict[str
         blobs[f"tiles{index}"] = _bytes(128 + 127 * shown / np.where(scale > 0, scale, 1))
     low, high = _range(model)
     blobs["output"] = _bytes(255 * (predicted[:, :DRAWN_UNITS] - low) / (high - low))
-    header = {"grid": GRID, "scales": scales, "low": low, "high": high}
+    header = {"grid": GRID, "fine": FINE if fine else GRID, "scales": scales, "low": low, "high": high}
     return header, blobs
 
 

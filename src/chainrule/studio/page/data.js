@@ -42,7 +42,7 @@ function show() {
     drop(),
     target(),
     el("div", { class: "fields" },
-      choice("Task", [["auto", "by the target", ""], ["classification", "classification", ""], ["regression", "regression", ""]], settings.task, (task) => change({ task })),
+      choice("Task", [["auto", "auto", ""], ["classification", "classification", ""], ["regression", "regression", ""]], settings.task, (task) => change({ task })),
       numeric("Held out", settings.held_out, (share) => change({ held_out: share }), { min: 0, max: 0.9, step: 0.05, title: "Share of the rows that is only judged by" })),
     columns(),
   ));

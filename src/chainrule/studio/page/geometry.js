@@ -1,39 +1,39 @@
 // Where each unit of the network is drawn.
 
-const SIDE = 96; // room for names left of the inputs and right of the outputs
-const LOSS = 70;
+const SIDE = 96; // room for names left of the inputs
+const LOSS = 136; // and for names of outputs and the loss on the right
 const TOP = 14;
-const LARGEST = 46;
+const LARGEST = 54;
 const SMALLEST = 12;
-const NARROWEST = 92; // between two columns
+const NARROWEST = 124; // between two columns
 
 /** Columns, tiles and links of a network for a width in pixels. */
 export function arrange(network, width) {
   const { widths, drawn } = network;
   const counts = widths.map((count, i) => Math.min(count, i === 0 ? drawn.inputs : drawn.units));
-  const most = Math.max(...counts);
-  const tile = Math.max(SMALLEST, Math.min(LARGEST, Math.floor(430 / most) - 8));
-  const gap = Math.max(3, Math.min(18, Math.floor(440 / most) - tile));
+  const sizes = counts.map((count) => Math.max(SMALLEST, Math.min(LARGEST, Math.floor(440 / count) - 5)));
+  const gaps = counts.map((count, layer) => Math.max(3, Math.min(18, Math.floor(470 / count) - sizes[layer])));
+  const rooms = counts.map((count, layer) => count * (sizes[layer] + gaps[layer]) - gaps[layer]);
   const columns = widths.length;
-  const full = Math.max(width, 2 * SIDE + LOSS + NARROWEST * (columns - 1) + tile);
-  const step = (full - 2 * SIDE - LOSS - tile) / Math.max(1, columns - 1);
-  const height = Math.max(300, most * (tile + gap) + 2 * TOP + 22);
+  const full = Math.max(width, SIDE + LOSS + NARROWEST * (columns - 1) + LARGEST);
+  const step = (full - SIDE - LOSS - LARGEST) / Math.max(1, columns - 1);
+  const height = Math.max(260, ...rooms) + 2 * TOP + 22;
+  const middle = (height - 22) / 2;
   const places = counts.map((count, layer) => {
-    const room = count * (tile + gap) - gap;
-    const top = TOP + (height - 22 - 2 * TOP - room) / 2;
-    const x = SIDE + layer * step;
-    return Array.from({ length: count }, (_, unit) => ({ x, y: top + unit * (tile + gap) }));
+    const x = SIDE + layer * step + (LARGEST - sizes[layer]) / 2;
+    const top = middle - rooms[layer] / 2;
+    return Array.from({ length: count }, (_, unit) => ({ x, y: top + unit * (sizes[layer] + gaps[layer]) }));
   });
-  const loss = { x: full - LOSS + 6, y: height / 2 - 11 - 22, size: 44 };
-  return { width: full, height, tile, gap, step, counts, places, loss, hidden: widths.map((n, i) => n - counts[i]) };
+  const loss = { x: full - 52, y: middle - 22, size: 44 };
+  return { width: full, height, sizes, gaps, counts, places, loss, hidden: widths.map((n, i) => n - counts[i]) };
 }
 
 /** Both ends of a link. */
 export function ends(plan, layer, from, to) {
-  const half = plan.tile / 2;
   const a = plan.places[layer - 1][from];
   const b = plan.places[layer][to];
-  return [a.x + plan.tile, a.y + half, b.x, b.y + half];
+  const [before, after] = [plan.sizes[layer - 1], plan.sizes[layer]];
+  return [a.x + before, a.y + before / 2, b.x, b.y + after / 2];
 }
 
 /** Add a link to a path: a gentle curve where there is room for it. */
@@ -61,7 +61,7 @@ function heightAt([, y1, , y2], t, straight) {
 /** The link that is nearest to a place, if one is near. */
 export function linkAt(plan, x, y) {
   for (let layer = 1; layer < plan.places.length; layer++) {
-    const left = plan.places[layer - 1][0].x + plan.tile;
+    const left = plan.places[layer - 1][0].x + plan.sizes[layer - 1];
     const right = plan.places[layer][0].x;
     if (x <= left || x >= right) continue;
     let best = null;

@@ -23,7 +23,9 @@ function copied(node) {
   if (node.nodeType !== Node.ELEMENT_NODE) return "";
   let made;
   if (ALLOWED.has(node.localName)) {
-    made = document.createElementNS(MATHML, node.localName);
+    const root = node.textContent === "√"; // a sign before what it is taken of: it must not stretch
+    made = document.createElementNS(MATHML, root ? "mtext" : node.localName);
+    if (node.localName === "mo") made.setAttribute("stretchy", "false");
     if (node.localName === "mspace") made.setAttribute("width", node.getAttribute("width") ?? "");
   } else if (node.localName === "p") {
     made = document.createElement("p");
@@ -77,4 +79,34 @@ export function factors(block) {
     if (numbers.length === named.length) numbers.forEach((node, k) => found.push({ node, symbol: named[k][1] }));
   });
   return found;
+}
+
+/** Let a long line break before each of its terms. */
+export function breakable(block) {
+  for (const line of block.querySelectorAll(":scope > math")) {
+    const chunks = [[]];
+    let depth = 0;
+    for (const piece of pieces(line)) {
+      const sign = piece.localName === "mo" ? piece.textContent : "";
+      depth += (sign === "(") - (sign === ")");
+      if (depth === 0 && (sign === "+" || sign === "=")) chunks.push([]);
+      chunks.at(-1).push(piece);
+      if (depth === 0 && sign === ",") chunks.push([]);
+    }
+    if (chunks.length < 4) continue;
+    const made = chunks.filter((chunk) => chunk.length).map((chunk) => {
+      const math = document.createElementNS(MATHML, "math");
+      math.append(...chunk);
+      return math;
+    });
+    const row = document.createElement("div");
+    row.className = "line";
+    row.append(...made);
+    line.replaceWith(row);
+  }
+}
+
+/** The pieces of a line, whatever rows they are in. */
+function pieces(row) {
+  return [...row.children].flatMap((child) => (child.localName === "mrow" ? pieces(child) : [child]));
 }

@@ -71,7 +71,7 @@ function placeButtons(plan) {
   plan.places.forEach((column, layer) => {
     column.forEach((place, unit) => {
       const element = elementAt(layer, unit);
-      made.push(button(element, place.x, place.y, plan.tile));
+      made.push(button(element, place.x, place.y, plan.sizes[layer]));
     });
   });
   made.push(button({ kind: "loss" }, plan.loss.x, plan.loss.y, plan.loss.size));
@@ -131,7 +131,7 @@ function readTiles() {
   view.tiles = view.plan.counts.map((count, layer) => {
     if (layer === 0) return atlas(plane.blobs.inputs, count, plane.grid, 0);
     if (layer < layers - 1) return atlas(frame.blobs[`tiles${layer - 1}`], count, frame.grid, layer);
-    return atlas(frame.blobs.output, count, frame.grid, layer);
+    return atlas(frame.blobs.output, count, frame.fine, layer);
   });
 }
 
@@ -222,10 +222,11 @@ function links(context, plan, layer, now) {
 }
 
 function lossLinks(context, plan) {
-  const column = plan.places[plan.places.length - 1];
+  const column = plan.places.at(-1);
+  const size = plan.sizes.at(-1);
   const path = new Path2D();
   const half = plan.loss.size / 2;
-  for (const place of column) trace(path, [place.x + plan.tile, place.y + plan.tile / 2, plan.loss.x, plan.loss.y + half], false);
+  for (const place of column) trace(path, [place.x + size, place.y + size / 2, plan.loss.x, plan.loss.y + half], false);
   context.strokeStyle = palette.line;
   context.lineWidth = 1.5;
   context.stroke(path);
@@ -256,15 +257,15 @@ function tiles(context, plan) {
   context.imageSmoothingEnabled = true;
   plan.places.forEach((column, layer) => {
     const atlas = view.tiles[layer];
-    const grid = state.frame.grid;
+    const size = plan.sizes[layer];
     column.forEach(({ x, y }, unit) => {
       context.fillStyle = palette.card;
-      context.fillRect(x - 2, y - 2, plan.tile + 4, plan.tile + 4);
-      if (atlas) context.drawImage(atlas, 0, unit * grid, grid, grid, x, y, plan.tile, plan.tile);
+      context.fillRect(x - 2, y - 2, size + 4, size + 4);
+      if (atlas) context.drawImage(atlas, 0, unit * atlas.width, atlas.width, atlas.width, x, y, size, size);
       const glows = lit.has(key(elementAt(layer, unit)));
       context.lineWidth = glows ? 3 : 1.25;
       context.strokeStyle = glows ? palette.ink : layer === last && classes > 2 ? classColour(unit, classes) : palette.line;
-      context.strokeRect(x - 0.5, y - 0.5, plan.tile + 1, plan.tile + 1);
+      context.strokeRect(x - 0.5, y - 0.5, size + 1, size + 1);
     });
   });
   lossBox(context, plan, lit.has("loss  "));
@@ -285,7 +286,7 @@ function lossBox(context, { loss }, glows) {
   context.fillText("L", loss.x + loss.size / 2, loss.y + loss.size / 2 - 6);
   context.font = "10px system-ui, sans-serif";
   const latest = state.points.at(-1);
-  context.fillText(number(latest?.[1], 3), loss.x + loss.size / 2, loss.y + loss.size / 2 + 9);
+  context.fillText(number(latest?.[1], 2), loss.x + loss.size / 2, loss.y + loss.size / 2 + 9);
 }
 
 function texts(context, plan) {
@@ -294,23 +295,37 @@ function texts(context, plan) {
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "middle";
   context.fillStyle = palette.ink;
-  if (plan.tile >= 11) {
-    context.textAlign = "right";
-    plan.places[0].forEach(({ x, y }, i) => context.fillText(short(context, network.features[i], x - 12), x - 8, y + plan.tile / 2));
-  }
+  context.textAlign = "right";
+  plan.places[0].forEach(({ x, y }, i) => context.fillText(short(context, network.features[i], x - 12), x - 8, y + plan.sizes[0] / 2));
+  outputNames(context, plan, plan.places[last]);
   plan.places.forEach((column, layer) => {
     if (!plan.hidden[layer]) return;
     const { x, y } = column[column.length - 1];
     context.textAlign = "center";
     context.fillStyle = palette.soft;
-    context.fillText(`+ ${plan.hidden[layer].toLocaleString("en")} more`, x + plan.tile / 2, y + plan.tile + 13);
+    context.fillText(`+ ${plan.hidden[layer].toLocaleString("en")} more`, x + plan.sizes[layer] / 2, y + plan.sizes[layer] + 13);
   });
   values(context, plan, last);
 }
 
+/** What each output stands for, on its link to the loss. */
+function outputNames(context, plan, column) {
+  const { labels, task } = state.facts.network;
+  const size = plan.sizes.at(-1);
+  context.textAlign = "left";
+  column.forEach(({ x, y }, unit) => {
+    const name = task === "regression" ? state.facts.target : labels[labels.length === 2 ? 1 : unit];
+    const text = short(context, name ?? "", 64);
+    context.fillStyle = palette.card;
+    context.fillRect(x + size + 5, y + size / 2 - 8, context.measureText(text).width + 6, 16);
+    context.fillStyle = palette.ink;
+    context.fillText(text, x + size + 8, y + size / 2);
+  });
+}
+
 /** The chosen row's numbers below the units, where there is room. */
 function values(context, plan, last) {
-  if (plan.gap < 13 || !state.pass) return;
+  if (!state.pass) return;
   context.font = "10px system-ui, sans-serif";
   context.textAlign = "center";
   context.fillStyle = palette.soft;
@@ -318,7 +333,9 @@ function values(context, plan, last) {
   plan.places.forEach((column, layer) => {
     const forward = layer === 0 ? x : layer === last ? predicted : a[layer - 1];
     const shown = state.backward && known && layer > 0 ? dz[layer - 1] : forward;
-    column.forEach((place, unit) => context.fillText(number(shown?.[unit], 3), place.x + plan.tile / 2, place.y + plan.tile + 9));
+    if (plan.gaps[layer] < 13) return;
+    const size = plan.sizes[layer];
+    column.forEach((place, unit) => context.fillText(number(shown?.[unit], 3), place.x + size / 2, place.y + size + 9));
   });
 }
 

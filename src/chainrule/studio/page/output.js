@@ -37,7 +37,7 @@ function chooser() {
   const ask = (next) => wire.ask("view", { view: next }).catch((error) => tell(error.message, true));
   const now = { kind: "features", x: view.x ?? 0, y: view.y ?? Math.min(1, features.length - 1) };
   const kinds = [["features", "two features", ""], ["components", "principal components", ""]];
-  const parts = [choice("Plane of", kinds, view.kind ?? "features", (kind) => ask(kind === "components" ? { kind } : { ...now, kind }))];
+  const parts = [choice("Plane shown", kinds, view.kind ?? "features", (kind) => ask(kind === "components" ? { kind } : { ...now, kind }))];
   if (view.kind !== "components") {
     parts.push(choice("across", features, String(now.x), (x) => ask({ ...now, x: Number(x) })));
     parts.push(choice("up", features, String(now.y), (y) => ask({ ...now, y: Number(y) })));
@@ -51,7 +51,7 @@ function colour() {
   const { frame, facts } = state;
   const network = facts?.network;
   if (!frame || !network) return;
-  const { grid } = frame;
+  const { fine: grid } = frame;
   const bytes = frame.blobs.output;
   picture ??= document.createElement("canvas");
   picture.width = picture.height = grid;
@@ -61,7 +61,7 @@ function colour() {
   if (count > 1) blend(image.data, bytes, count, grid * grid, network.labels.length);
   else {
     const pixels = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < pixels.length; i++) pixels[i] = palette.table[bytes[i]];
+    for (let i = 0; i < pixels.length; i++) pixels[i] = palette.pale[bytes[i]];
   }
   context.putImageData(image, 0, 0);
 }
@@ -72,7 +72,7 @@ function blend(pixels, bytes, count, area, classes) {
   for (let i = 0; i < area; i++) {
     let best = 0;
     for (let k = 1; k < count; k++) if (bytes[k * area + i] > bytes[best * area + i]) best = k;
-    const strength = 0.15 + (0.7 * (bytes[best * area + i] / 255 - 1 / count)) / (1 - 1 / count);
+    const strength = 0.12 + (0.5 * (bytes[best * area + i] / 255 - 1 / count)) / (1 - 1 / count);
     for (let c = 0; c < 3; c++) pixels[4 * i + c] = palette.zero[c] + (parts[best][c] - palette.zero[c]) * strength;
     pixels[4 * i + 3] = 255;
   }
@@ -135,7 +135,7 @@ function rows(context, room) {
   const held = plane.blobs.held;
   const numbers = wholes(plane.blobs.rows);
   const at = projector(room);
-  const size = plane.count > 600 ? 2.2 : 3.4;
+  const size = plane.count > 600 ? 2.4 : 3.6;
   for (let i = 0; i < plane.count; i++) {
     const [x, y] = at(places[2 * i], places[2 * i + 1]);
     context.beginPath();
@@ -143,8 +143,8 @@ function rows(context, room) {
     else context.arc(x, y, size, 0, 2 * Math.PI);
     context.fillStyle = targetColour(targets[i]);
     context.fill();
-    context.lineWidth = held[i] ? 1 : 0.8;
-    context.strokeStyle = held[i] ? palette.ink : palette.card;
+    context.lineWidth = 1;
+    context.strokeStyle = held[i] ? palette.ink : palette.rim;
     context.stroke();
     if (numbers[i] === state.row) ring(context, x, y);
   }
@@ -169,7 +169,7 @@ function axes(context, room) {
   const unit = (axis, place) => number(place * axis.scale + axis.centre, 3);
   const bottom = room.top + room.h;
   context.textAlign = "left";
-  context.fillText(unit(x, x.low), room.left, bottom + 4);
+  context.fillText(unit(x, x.low), room.left, bottom + 5);
   context.textAlign = "right";
   context.fillText(unit(x, x.high), room.left + room.w, bottom + 4);
   context.textAlign = "center";

@@ -5,12 +5,12 @@ const PALETTES = {
   "purple–green": { minus: [129, 62, 160], plus: [24, 142, 74] },
   "dark–light": { minus: null, plus: null }, // by lightness alone; minus is dashed
 };
-const LIGHT = { zero: [246, 247, 249], ink: "#1c2530", soft: "#5d6976", line: "#d5dbe2", card: "#ffffff", low: [38, 44, 52], high: [176, 184, 194] };
-const DARK = { zero: [24, 31, 40], ink: "#e8eef4", soft: "#9aa7b4", line: "#323e4b", card: "#161d26", low: [84, 94, 106], high: [240, 244, 248] };
+const LIGHT = { zero: [246, 247, 249], ink: "#1c2530", soft: "#5d6976", line: "#d5dbe2", card: "#ffffff", low: [38, 44, 52], high: [176, 184, 194], rim: "rgba(255, 255, 255, 0.9)" };
+const DARK = { zero: [24, 31, 40], ink: "#e8eef4", soft: "#9aa7b4", line: "#323e4b", card: "#161d26", low: [84, 94, 106], high: [240, 244, 248], rim: "rgba(8, 12, 18, 0.9)" };
 // Okabe & Ito 2008, Color Universal Design, and two more.
 const CLASSES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B8A800", "#7F7F7F", "#7B4173", "#2F4B26"];
 
-export const palette = { name: "blue–orange", dark: false, ...LIGHT, minus: [0, 0, 0], plus: [0, 0, 0], table: new Uint32Array(256) };
+export const palette = { name: "blue–orange", dark: false, ...LIGHT, minus: [0, 0, 0], plus: [0, 0, 0], table: new Uint32Array(256), pale: new Uint32Array(256) };
 export const names = Object.keys(PALETTES);
 
 /** Take the colours of a palette and a theme. */
@@ -20,10 +20,13 @@ export function choosePalette(name, dark) {
   Object.assign(palette, ground, { name, dark, minus: chosen.minus ?? ground.low, plus: chosen.plus ?? ground.high });
   palette.dashed = chosen.minus === null;
   for (let i = 0; i < 256; i++) {
-    const [r, g, b] = mixed((i - 128) / 127);
-    palette.table[i] = (255 << 24) | (b << 16) | (g << 8) | r;
+    const value = (i - 128) / 127;
+    palette.table[i] = pixel(mixed(value));
+    palette.pale[i] = pixel(mixed(0.5 * value)); // below rows of the full colour
   }
 }
+
+const pixel = ([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r;
 
 /** The colour of a value from -1 to 1. */
 export function mixed(value) {

@@ -52,14 +52,15 @@ function links(plan, layer) {
 function tiles(plan, column, layer) {
   const group = svg("g", {});
   const last = plan.places.length - 1;
+  const size = plan.sizes[layer];
   column.forEach(({ x, y }, unit) => {
     const href = image(view.tiles[layer], unit);
-    if (href) group.append(svg("image", { href, x, y, width: plan.tile, height: plan.tile, preserveAspectRatio: "none" }));
-    group.append(svg("rect", { x, y, width: plan.tile, height: plan.tile, fill: "none", stroke: palette.soft }));
-    const name = layer === 0 ? state.facts.network.features[unit] : layer === last ? outputName(unit) : "";
+    if (href) group.append(svg("image", { href, x, y, width: size, height: size, preserveAspectRatio: "none" }));
+    group.append(svg("rect", { x, y, width: size, height: size, fill: "none", stroke: palette.soft }));
+    const name = layer === 0 ? state.facts.network.features[unit] : layer === last ? outputName(unit).replace("probability of ", "") : "";
     if (!name) return;
-    const [at, anchor] = layer === 0 ? [x - 8, "end"] : [x + plan.tile + 8, "start"];
-    group.append(svg("text", { x: at, y: y + plan.tile / 2 + 4, "text-anchor": anchor, "font-size": 12, fill: palette.ink }, name.slice(0, 16)));
+    const [at, anchor] = layer === 0 ? [x - 8, "end"] : [x + size + 8, "start"];
+    group.append(svg("text", { x: at, y: y + size / 2 + 4, "text-anchor": anchor, "font-size": 12, fill: palette.ink }, name.slice(0, 16)));
   });
   return group;
 }

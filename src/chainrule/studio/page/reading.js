@@ -1,7 +1,7 @@
 // The equations of what was clicked, with the chosen row's numbers; each factor lights where it comes from.
 
 import { $, calm, el, fill, number } from "./dom.js";
-import { elementOf, factors, rebuilt } from "./mathml.js";
+import { breakable, elementOf, factors, rebuilt } from "./mathml.js";
 import { called, emit, key, light, on, select, state } from "./state.js";
 
 const TITLES = {
@@ -82,6 +82,7 @@ export function rendered(equation) {
     if (typeof equation.value === "number") block.dataset.value = String(equation.value);
     const found = factors(block);
     for (const { node, symbol } of found) enliven(node, symbol);
+    breakable(block);
     const all = [...new Set([equation.symbol, ...found.map(({ symbol }) => symbol)])].map(elementOf).filter(Boolean);
     block.addEventListener("pointerenter", () => light(all));
     block.addEventListener("pointerleave", () => light([]));

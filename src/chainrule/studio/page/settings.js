@@ -104,7 +104,7 @@ function cards() {
 }
 
 function at(plan, layer, made, wide) {
-  made.style.left = `${plan.places[layer][0].x + plan.tile / 2 - wide / 2}px`;
+  made.style.left = `${plan.places[layer][0].x + plan.sizes[layer] / 2 - wide / 2}px`;
   made.style.width = `${wide}px`;
   return made;
 }
@@ -139,6 +139,6 @@ function adder(plan, layers, i) {
   const like = layers[Math.max(0, i - 1)] ?? { units: 4, activation: "tanh", dropout: 0 };
   const added = [...layers.slice(0, i), { ...like }, ...layers.slice(i)];
   const made = el("button", { class: "adder", title: "Add a layer here", "aria-label": `Add a layer ${i === layers.length ? "before the output" : `before layer ${i + 1}`}`, onclick: () => change({ layers: added }) }, "+");
-  made.style.left = `${(plan.places[i][0].x + plan.places[i + 1][0].x + plan.tile) / 2 - 10}px`;
+  made.style.left = `${(plan.places[i][0].x + plan.sizes[i] / 2 + plan.places[i + 1][0].x + plan.sizes[i + 1] / 2) / 2 - 10}px`;
   return made;
 }

@@ -58,7 +58,7 @@ function show() {
     el("span", { class: "quiet", id: "walk-place" }, `Step ${at + 1} of ${steps.length}`),
     at === steps.length - 1 ? el("button", { class: "button", id: "walk-step", onclick: train }, "Train one batch") : null,
   );
-  fill($("panel-walk"), buttons, dots(), el("h3", { tabindex: "-1", id: "walk-title" }, step.title), el("p", { class: "lead" }, step.words), equations);
+  fill($("panel-walk"), buttons, dots(), el("h3", { tabindex: "-1", id: "walk-title", "aria-live": "polite" }, step.title), el("p", { class: "lead" }, step.words), equations);
   for (const block of equations) block.addEventListener("pointerleave", () => light(subjects));
   light(subjects);
 }
@@ -71,7 +71,6 @@ function go(by) {
   at += by;
   show();
   $(by > 0 && at < steps.length - 1 ? "walk-next" : by < 0 && at > 0 ? "walk-back" : "walk-title").focus();
-  tell(steps[at].title);
 }
 
 function train() {
