@@ -46,11 +46,15 @@ export function choice(label, options, value, onchange, facts = {}) {
 /** A labelled number; it is reported when it is left or Enter is pressed. */
 export function numeric(label, value, onchange, facts = {}) {
   const input = el("input", { type: "number", value: String(value), ...facts });
-  input.addEventListener("change", () => {
+  let known = value;
+  const commit = () => {
     const read = Number(input.value);
-    if (input.value === "" || !Number.isFinite(read)) input.value = String(value);
-    else onchange(read);
-  });
+    if (input.value === "" || !Number.isFinite(read)) input.value = String(known);
+    else if (read !== known) onchange((known = read));
+  };
+  input.dataset.known = String(value);
+  input.addEventListener("change", commit);
+  input.addEventListener("keydown", (event) => { if (event.key === "Enter") commit(); });
   return el("label", { class: "field" }, el("span", {}, label), input);
 }
 

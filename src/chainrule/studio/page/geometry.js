@@ -1,6 +1,7 @@
 // Where each unit of the network is drawn.
 
-const SIDE = 96; // room for names left of the inputs
+const LETTER = 7; // pixels of a letter in the names left of the inputs
+const LONGEST = 80; // pixels of such a name
 const LOSS = 136; // and for names of outputs and the loss on the right
 const TOP = 14;
 const LARGEST = 54;
@@ -15,12 +16,14 @@ export function arrange(network, width) {
   const gaps = counts.map((count, layer) => Math.max(3, Math.min(18, Math.floor(470 / count) - sizes[layer])));
   const rooms = counts.map((count, layer) => count * (sizes[layer] + gaps[layer]) - gaps[layer]);
   const columns = widths.length;
-  const full = Math.max(width, SIDE + LOSS + NARROWEST * (columns - 1) + LARGEST);
-  const step = (full - SIDE - LOSS - LARGEST) / Math.max(1, columns - 1);
+  const longest = Math.max(...network.features.slice(0, counts[0]).map((name) => name.length));
+  const side = 20 + Math.min(LONGEST, LETTER * longest);
+  const full = Math.max(width, side + LOSS + NARROWEST * (columns - 1) + LARGEST);
+  const step = (full - side - LOSS - LARGEST) / Math.max(1, columns - 1);
   const height = Math.max(260, ...rooms) + 2 * TOP + 22;
   const middle = (height - 22) / 2;
   const places = counts.map((count, layer) => {
-    const x = SIDE + layer * step + (LARGEST - sizes[layer]) / 2;
+    const x = side + layer * step + (LARGEST - sizes[layer]) / 2;
     const top = middle - rooms[layer] / 2;
     return Array.from({ length: count }, (_, unit) => ({ x, y: top + unit * (sizes[layer] + gaps[layer]) }));
   });

@@ -15,8 +15,15 @@ export function begin(connection) {
 
 /** Ask for changed settings. */
 export function change(changes) {
-  const settings = { ...state.facts.settings, ...changes };
-  return wire.ask("settings", { settings }).catch((error) => { tell(error.message, true); strip(); cards(); });
+  const before = state.facts.settings;
+  const settings = { ...before, ...changes };
+  state.facts.settings = settings; // a further change may come before the answer
+  return wire.ask("settings", { settings }).catch((error) => {
+    tell(error.message, true);
+    if (state.facts.settings === settings) state.facts.settings = before;
+    strip();
+    cards();
+  });
 }
 
 // ------------------------------------------------------------------ rows with parameters: "huber(delta=2)"
@@ -74,12 +81,18 @@ function strip() {
   ));
 }
 
-/** Fill a box anew without losing the place of whoever uses the keyboard. */
+/** Fill a box anew without losing the place, and what is being typed, of whoever is at work there. */
 export function keepFocus(box, refill) {
   const fields = () => [...box.querySelectorAll("input, select, button")];
-  const at = fields().indexOf(document.activeElement);
+  const active = document.activeElement;
+  const at = fields().indexOf(active);
+  const typed = active?.dataset.known !== undefined && active.value !== active.dataset.known ? active.value : null;
+  const { known } = active?.dataset ?? {};
   refill();
-  if (at >= 0) fields()[at]?.focus();
+  const again = fields()[at];
+  if (at < 0 || !again) return;
+  again.focus();
+  if (typed !== null && again.dataset.known === known) again.value = typed;
 }
 
 // ------------------------------------------------------------------ cards above the layers
