@@ -16,7 +16,7 @@ from chainrule.studio.examples import EXAMPLES
 from chainrule.studio.hub import GRACE, Hub
 from chainrule.studio.session import Moment, Session, curve
 
-BETWEEN = 1 / 50  # seconds from one frame to the next, at least
+BETWEEN = 1 / 35  # seconds from one frame to the next, at least
 AHEAD = 2  # frames that may be on their way before the tab has drawn one
 LOG = logging.getLogger(__name__)
 
@@ -86,17 +86,24 @@ class Connection:
             self._unseen -= 1
             self._free.release()
 
+    def _look(self) -> tuple[Moment, dict[str, Any] | None]:
+        """The session as it is now and, where its shape is news, what it is."""
+        now = self.session.moment(memory=False)
+        return now, self.session.describe() if now.shape != self._shape else None
+
     async def _draw(self) -> None:
         """Send a frame after each change, but none before the tab has drawn an earlier one."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
             await self._changed.wait()
             await self._free.acquire()
+            await asyncio.sleep(due - loop.time())
+            due = loop.time() + BETWEEN
             self._unseen += 1
             self._changed.clear()
-            now, facts = await asyncio.wrap_future(
-                self.session.ask(lambda: (self.session.moment(), self.session.describe()))
-            )
-            if now.shape != self._shape:
+            now, facts = await asyncio.wrap_future(self.session.ask(self._look))
+            if facts is not None:
                 self._shape = now.shape
                 await self._send({"kind": "state", **facts})
                 if now.model is not None and now.plane is not None:
@@ -108,7 +115,6 @@ class Connection:
             since = self._last if now.facts["run"] == self._run else -1.0
             self._run, self._last = now.facts["run"], now.points[-1].epoch
             await self.socket.send_bytes(await asyncio.to_thread(frame, now, since))
-            await asyncio.sleep(BETWEEN)
 
 
 def hello() -> dict[str, Any]:

@@ -127,15 +127,22 @@ class OpenedModel(TableModel):
         """Go back to before the first step: the same seed gives the same weights and the same order."""
         self._train(self.X_, self.y_, self.parts_, ())
 
-    def frozen(self) -> OpenedModel:
-        """A copy with the present weights, which training no longer changes."""
+    def frozen(self, *, memory: bool = True) -> OpenedModel:
+        """A copy with the present weights, which training no longer changes.
+
+        Parameters
+        ----------
+        memory : bool
+            Also copy the optimiser's memory and the history, which a picture does not need.
+        """
         clone, net = copy.copy(self), copy.copy(self.estimator_)
-        net._state = net.state = copy.copy(net.state)
-        net.state.slots = net.state.slots.copy()
-        net.state.history = {name: list(values) for name, values in net.state.history.items()}
-        net.history_ = net.state.history
         net._expose(net.theta_.copy())
-        net.state.theta = net.theta_
+        if memory:
+            net._state = net.state = copy.copy(net.state)
+            net.state.slots = net.state.slots.copy()
+            net.state.history = {name: list(values) for name, values in net.state.history.items()}
+            net.history_ = net.state.history
+            net.state.theta = net.theta_
         clone.estimator_ = net
         return clone
 

@@ -157,6 +157,7 @@ def bind(port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, candidate))
+            listener.listen()  # a browser that is opened at once waits for the server
         except OSError:
             listener.close()
             continue

@@ -22,7 +22,7 @@ from chainrule.studio.worker import Worker
 from chainrule.table_model import TableModel
 
 T = TypeVar("T")
-SLICE = 0.012  # seconds of training between two looks at what the page asks for
+SLICE = 0.008  # seconds of training between two looks at what the page asks for
 SPEEDS = {"batch": 1 / 20, "epoch": 1 / 30, "fast": 0.0}  # seconds from one step to the next
 MOST_PARAMETERS = 4_000_000
 MOST_CELLS = 50_000_000
@@ -193,8 +193,8 @@ class Session:
         self._begin()
         self._changed()
 
-    def moment(self) -> Moment:
-        """The session as it is now."""
+    def moment(self, *, memory: bool = True) -> Moment:
+        """The session as it is now, with what training remembers or, for a picture, without."""
         trainer = self.trainer
         facts: dict[str, Any] = {"running": self.running, "speed": self.speed, "status": "", "run": self.runs}
         if trainer is not None:
@@ -205,7 +205,7 @@ class Session:
                 "step": int(trainer.net.state.t),
                 "status": trainer.status,
             }
-        model = self.model.frozen() if self.model is not None else None
+        model = self.model.frozen(memory=memory) if self.model is not None else None
         points = list(trainer.points) if trainer is not None else []
         return Moment(self.version, self.shape, model, self.plane, facts, points)
 

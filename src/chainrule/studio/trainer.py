@@ -16,7 +16,7 @@ from chainrule.state import Outcome
 from chainrule.studio.opened import OpenedModel
 
 SAMPLE = 2000  # so many rows of each part are judged while training
-BETWEEN = 0.03  # seconds from one point of the curve to the next, at least
+BETWEEN = 0.05  # seconds from one point of the curve to the next, at least
 MOST_POINTS = 4000
 SPEAKS = {
     "epochs": "All planned epochs are done.",

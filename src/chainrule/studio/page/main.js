@@ -54,7 +54,6 @@ const wire = new Wire({
     if (first) output.legend();
     if (moved) look();
     requestAnimationFrame(() => wire.seen());
-    window.chainruleFrames = (window.chainruleFrames ?? 0) + 1; // what the benchmark counts
   },
   full(message) { banner(message.error); wire.wait = 5000; },
   offline() { state.online = false; banner("The connection is lost; trying again …"); },

@@ -8,10 +8,12 @@ import { floats } from "./wire.js";
 
 const LEVELS = 8; // widths that links are drawn with
 const WIDEST = 6;
+const FAINT = 0.04; // of the largest weight; where links crowd, fainter ones are left out
 const MARCH = 900; // milliseconds of a dash's way, while derivatives flow back
 
 export const view = { plan: null, tiles: [] };
 let hovered = null;
+let drawn = null;
 let buttons = new Map();
 let pending = 0;
 
@@ -173,6 +175,8 @@ function flowing() {
 function paint(now) {
   const { plan } = view;
   if (!plan || !state.frame || !state.facts?.network) return;
+  if (state.frame !== drawn) state.pictures += 1;
+  drawn = state.frame;
   const canvas = $("network");
   const context = canvas.getContext("2d");
   const dense = canvas.width / plan.width;
@@ -202,21 +206,26 @@ function links(context, plan, layer, now) {
   let most = 0;
   for (const value of values) most = Math.max(most, Math.abs(value));
   const straight = crowded(plan, layer);
-  const paths = new Map();
+  const levels = new Map();
   for (let i = 0; i < plan.counts[layer - 1] * count; i++) {
+    if (straight && Math.abs(values[i]) < FAINT * most) continue;
     const level = Math.ceil((LEVELS * Math.abs(values[i])) / (most || 1));
     const name = (values[i] < 0 ? -1 : 1) * Math.max(1, level);
-    if (!paths.has(name)) paths.set(name, new Path2D());
-    trace(paths.get(name), ends(plan, layer, Math.floor(i / count), i % count), straight);
+    if (!levels.has(name)) levels.set(name, []);
+    levels.get(name).push(i);
   }
   const thin = straight ? 0.5 : 1;
-  for (const [name, path] of [...paths].sort((a, b) => Math.abs(a[0]) - Math.abs(b[0]))) {
+  for (const [name, places] of [...levels].sort((a, b) => Math.abs(a[0]) - Math.abs(b[0]))) {
     const part = Math.abs(name) / LEVELS;
     context.strokeStyle = css(name < 0 ? palette.minus : palette.plus, 0.12 + 0.75 * part);
     context.lineWidth = 0.4 + WIDEST * thin * part ** 1.3;
     context.setLineDash(flowing() ? [7, 6] : palette.dashed && name < 0 ? [5, 4] : []);
     context.lineDashOffset = flowing() ? (13 * (now % MARCH)) / MARCH : 0; // dashes run back
-    context.stroke(path);
+    for (const i of places) { // one by one: a path of many crossing lines is slow to fill
+      context.beginPath();
+      trace(context, ends(plan, layer, Math.floor(i / count), i % count), straight);
+      context.stroke();
+    }
   }
   context.setLineDash([]);
 }

@@ -10,15 +10,15 @@ const REACH = 14; // pixels within which a row is chosen
 
 let wire;
 let picture = null;
+let marks = null; // the rows, drawn once
 let pending = 0;
 
 export function begin(connection) {
   wire = connection;
   const canvas = $("output");
   on("facts", () => { chooser(); draw(); });
-  on("plane", draw);
   on("frame", () => { colour(); draw(); });
-  for (const kind of ["row", "pass", "palette"]) on(kind, () => { colour(); draw(); });
+  for (const kind of ["plane", "row", "palette"]) on(kind, () => { marks = null; draw(); });
   canvas.addEventListener("click", (event) => {
     const found = rowAt(event);
     if (found !== null) emit("choose row", found);
@@ -100,6 +100,7 @@ function box(canvas) {
   if (canvas.width !== Math.round(side * dense)) {
     canvas.width = canvas.height = Math.round(side * dense);
     canvas.style.width = canvas.style.height = `${side}px`;
+    marks = null;
   }
   return { dense, side, left: MARGIN.left, top: MARGIN.top, w: side - MARGIN.left - MARGIN.right, h: side - MARGIN.top - MARGIN.bottom };
 }
@@ -124,8 +125,15 @@ function paint() {
   context.drawImage(picture, room.left, room.top, room.w, room.h);
   context.strokeStyle = palette.line;
   context.strokeRect(room.left, room.top, room.w, room.h);
-  rows(context, room);
-  axes(context, room);
+  if (!marks) {
+    marks = document.createElement("canvas");
+    marks.width = marks.height = canvas.width;
+    const own = marks.getContext("2d");
+    own.scale(room.dense, room.dense);
+    rows(own, room);
+    axes(own, room);
+  }
+  context.drawImage(marks, 0, 0, room.side, room.side);
 }
 
 function rows(context, room) {

@@ -12,6 +12,7 @@ export const state = {
   lit: [], // elements that a factor of an equation comes from
   backward: false, // links show derivatives in place of weights
   online: false,
+  pictures: 0, // of the network that have been drawn
 };
 
 const listeners = new Map();
