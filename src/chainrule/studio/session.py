@@ -169,6 +169,8 @@ class Session:
 
     def pause(self) -> None:
         """Stop training for now."""
+        if self.running and self.trainer is not None:
+            self.trainer.note()
         self.running = False
         self._changed()
 

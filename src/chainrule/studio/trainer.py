@@ -71,7 +71,7 @@ class Trainer:
         parts = model.parts_
         self._judged = [_sample(model, rows) for rows in (parts.known, parts.held_out)]
         self._last = 0.0
-        self._note()
+        self.note()
 
     @property
     def epochs(self) -> int:
@@ -102,14 +102,14 @@ class Trainer:
     def step_batch(self) -> None:
         """One step."""
         self.step(1)
-        self._note()
+        self.note()
 
     def step_epoch(self) -> None:
         """The rest of an epoch."""
         before = self.epochs
         while self.epochs == before and self.outcome is None:
             self.step(None)
-        self._note()
+        self.note()
 
     def run(self, seconds: float) -> None:
         """Train for about so long."""
@@ -125,9 +125,9 @@ class Trainer:
         if now - before > seconds:
             self._steps = max(1, self._steps // 2)
         if now - self._last >= BETWEEN or self.outcome is not None:
-            self._note()
+            self.note()
 
-    def _note(self) -> None:
+    def note(self) -> None:
         """A point of the curve."""
         network, theta = self.net.network_, self.model.theta
         (loss, metric), (held_loss, held_metric) = (

@@ -63,7 +63,7 @@ function paint(canvas, first, second, logarithmic) {
   context.clearRect(0, 0, width, height);
   const { points } = state;
   const scale = ranges(points, first, second, logarithmic);
-  const room = { left: 44, top: 6, w: width - 52, h: height - 26 };
+  const room = { left: 50, top: 6, w: width - 58, h: height - 26 };
   frame(context, room, scale, points.at(-1)?.[0] ?? 0);
   line(context, room, scale, points, first, palette.ink, []);
   line(context, room, scale, points, second, palette.soft, [5, 3]);

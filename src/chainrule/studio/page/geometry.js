@@ -3,8 +3,8 @@
 const LETTER = 7; // pixels of a letter in the names left of the inputs
 const LONGEST = 80; // pixels of such a name
 const LOSS = 136; // and for names of outputs and the loss on the right
-const TOP = 14;
-const LARGEST = 54;
+const TOP = 8;
+const LARGEST = 50;
 const SMALLEST = 12;
 const NARROWEST = 124; // between two columns
 
@@ -12,8 +12,8 @@ const NARROWEST = 124; // between two columns
 export function arrange(network, width) {
   const { widths, drawn } = network;
   const counts = widths.map((count, i) => Math.min(count, i === 0 ? drawn.inputs : drawn.units));
-  const sizes = counts.map((count) => Math.max(SMALLEST, Math.min(LARGEST, Math.floor(440 / count) - 5)));
-  const gaps = counts.map((count, layer) => Math.max(3, Math.min(18, Math.floor(470 / count) - sizes[layer])));
+  const sizes = counts.map((count) => Math.max(SMALLEST, Math.min(LARGEST, Math.floor(400 / count) - 5)));
+  const gaps = counts.map((count, layer) => Math.max(3, Math.min(18, Math.floor(430 / count) - sizes[layer])));
   const rooms = counts.map((count, layer) => count * (sizes[layer] + gaps[layer]) - gaps[layer]);
   const columns = widths.length;
   const longest = Math.max(...network.features.slice(0, counts[0]).map((name) => name.length));
