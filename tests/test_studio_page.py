@@ -328,6 +328,7 @@ def test_links_outputs_and_the_loss_are_read_and_factors_light_the_network(visit
     dW = run.gradient[: widths[0] * widths[1]].reshape(widths[:2])
     assert visitor.value(f"d{weight}") == dW[i, j]
     assert np.isfinite(visitor.value(weight))  # after the update
+    assert page.locator(f'.equation[data-symbol="{weight}"] msqrt').count() > 0  # Adam's, with its numbers
     factor = page.locator(f'.equation[data-symbol="d{weight}"] .factor').last
     factor.focus()
     assert visitor.know("state.lit.length") == 1

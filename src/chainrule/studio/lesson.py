@@ -20,7 +20,6 @@ ALL = 10**9
 TERMS = 10  # of a sum; what the others add up to is said
 MOST_WEIGHTS = 60_000  # a trace of more could not be made while one waits
 WALK_TERMS, WALK_UNITS = 5, 3
-PARTS = ("input", "forward", "loss", "backward", "update")
 WORDS = {
     "input": "Each cell of the row becomes a number. Columns of numbers are shifted and scaled; each text "
     "becomes a 1 in a column of its own.",
@@ -83,10 +82,9 @@ def equations(model: OpenedModel, frame: Any, row: int, element: Mapping[str, An
     trace = traced(model, frame, row)
     found = list(_chosen(trace, wanted))
     if element["kind"] == "link" and not any(e.symbol == wanted[-1][1] for e in found):
+        sums, own = wanted[:2], wanted[2:]  # the sums stay short, but this term of theirs is written out
         trace = traced(model, frame, row, terms=ALL)
-        exact = [e for e in _chosen(trace, wanted) if (e.part, e.symbol) in wanted[1:]]
-        found = [e for e in found if (e.part, e.symbol) not in wanted[1:]] + exact
-        found.sort(key=lambda e: PARTS.index(e.part))
+        found = [e for e in found if (e.part, e.symbol) in sums] + list(_chosen(trace, own))
     if not found:
         raise DataError(
             "The trace of so large a network leaves this out: choose a smaller network to read it."
@@ -135,8 +133,12 @@ def _place(element: Mapping[str, Any], name: str, count: int) -> int:
 
 
 def _chosen(trace: Trace, wanted: list[tuple[str, str]]) -> Iterator[Equation]:
+    """The equations with these symbols; with an update also those of what the optimiser remembers."""
     for part, symbol in wanted:
-        yield from (e for e in trace.equations if e.part == part and e.symbol == symbol)
+        for equation in trace.equations:
+            same = equation.symbol == symbol or (part == "update" and equation.symbol[1:] == symbol[1:])
+            if equation.part == part and same:
+                yield equation
 
 
 def shown(trace: Trace, equation: Equation) -> dict[str, Any]:

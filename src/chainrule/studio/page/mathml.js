@@ -4,7 +4,7 @@ import { state } from "./state.js";
 
 const POLICY = window.trustedTypes?.createPolicy("chainrule", { createHTML: (text) => text });
 const MATHML = "http://www.w3.org/1998/Math/MathML";
-const ALLOWED = new Set(["math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "msub", "msup", "msubsup", "mtable", "mtr", "mtd"]);
+const ALLOWED = new Set(["math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "msub", "msup", "msubsup", "msqrt", "mtable", "mtr", "mtd"]);
 
 /** An equation's lines and notes, rebuilt from nothing but MathML and text. */
 export function rebuilt(html) {
@@ -23,8 +23,7 @@ function copied(node) {
   if (node.nodeType !== Node.ELEMENT_NODE) return "";
   let made;
   if (ALLOWED.has(node.localName)) {
-    const root = node.textContent === "√"; // a sign before what it is taken of: it must not stretch
-    made = document.createElementNS(MATHML, root ? "mtext" : node.localName);
+    made = document.createElementNS(MATHML, node.localName);
     if (node.localName === "mo") made.setAttribute("stretchy", "false");
     if (node.localName === "mspace") made.setAttribute("width", node.getAttribute("width") ?? "");
   } else if (node.localName === "p") {
@@ -49,9 +48,9 @@ const below = (text) => (/^\w+$/.test(text) ? `_${text}` : `_{${text}}`);
 /** The element of the network that a symbol belongs to. */
 export function elementOf(symbol) {
   const depth = state.facts.network.widths.length - 1;
-  let found = symbol.match(/^d?w_\{(\d+),(\d+)\}\^\[(\d+)\]$/);
+  let found = symbol.match(/^[a-z]+_\{(\d+),(\d+)\}\^\[(\d+)\]$/);
   if (found) return { kind: "link", layer: Number(found[3]), from: Number(found[1]), to: Number(found[2]) };
-  found = symbol.match(/^d?[zab]_(\d+)\^\[(\d+)\]$/);
+  found = symbol.match(/^[a-z]+_(\d+)\^\[(\d+)\]$/);
   if (found) {
     const [unit, layer] = [Number(found[1]), Number(found[2])];
     return layer === depth ? { kind: "output", unit } : { kind: "unit", layer, unit };
