@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import time
@@ -222,6 +223,13 @@ def test_a_table_with_texts_and_missing_values_is_learnt():
     session.close()
 
 
+def test_a_parquet_file_is_known_by_its_content():
+    content = io.BytesIO()
+    table("iris").write_parquet(content)
+    read = source.of_bytes(content.getvalue())
+    assert read.frame.equals(table("iris")) and read.target == "species"
+
+
 def test_a_target_that_cannot_be_learnt_leaves_the_page_alive():
     frame = pl.DataFrame({"a": [1.0, 2.0, 3.0, 4.0] * 5, "b": ["x", "y"] * 10, "same": ["k"] * 20})
     session = Session(source.of_frame(frame))
@@ -376,9 +384,7 @@ def test_the_walk_is_the_trace_in_order(session):
     trace = explain(model, frame, row=2, terms=lesson.WALK_TERMS, units=lesson.WALK_UNITS)
     walked = [(e["part"], e["symbol"], e["value"]) for step in steps for e in step["equations"]]
     assert walked == [(e.part, e.symbol, e.value) for e in trace.equations]
-    assert [step["part"] for step in steps] == sorted(
-        (step["part"] for step in steps), key=[*PARTS].index
-    )
+    assert [step["part"] for step in steps] == sorted((step["part"] for step in steps), key=[*PARTS].index)
     assert all(step["title"] and step["words"] for step in steps)
 
 

@@ -80,29 +80,39 @@ export function factors(block) {
   return found;
 }
 
-/** Let a long line break before each of its terms. */
+const LONG = 14; // pieces of a line that need no place to break
+
+/** Let a long line break before its terms and factors. */
 export function breakable(block) {
   for (const line of block.querySelectorAll(":scope > math")) {
-    const chunks = [[]];
-    let depth = 0;
-    for (const piece of pieces(line)) {
-      const sign = piece.localName === "mo" ? piece.textContent : "";
-      depth += (sign === "(") - (sign === ")");
-      if (depth === 0 && (sign === "+" || sign === "=")) chunks.push([]);
-      chunks.at(-1).push(piece);
-      if (depth === 0 && sign === ",") chunks.push([]);
-    }
-    if (chunks.length < 4) continue;
-    const made = chunks.filter((chunk) => chunk.length).map((chunk) => {
+    const all = pieces(line);
+    if (all.length <= LONG) continue;
+    const row = document.createElement("div");
+    row.className = "line";
+    row.append(...chunked(all).map((chunk) => {
       const math = document.createElementNS(MATHML, "math");
       math.append(...chunk);
       return math;
-    });
-    const row = document.createElement("div");
-    row.className = "line";
-    row.append(...made);
+    }));
     line.replaceWith(row);
   }
+}
+
+/** The pieces of a line in groups that stay together. */
+function chunked(all) {
+  const chunks = [[]];
+  let depth = 0;
+  let before = null;
+  for (const piece of all) {
+    const sign = piece.localName === "mo" ? piece.textContent : "";
+    depth += (sign === "(") - (sign === ")");
+    const breaks = sign === "+" || sign === "=" || (before?.localName === "mspace" && (sign === "−" || sign === "/"));
+    if (depth === 0 && breaks && before) chunks.push([]);
+    chunks.at(-1).push(piece);
+    if (depth === 0 && sign === ",") chunks.push([]);
+    before = piece;
+  }
+  return chunks.filter((chunk) => chunk.length);
 }
 
 /** The pieces of a line, whatever rows they are in. */
