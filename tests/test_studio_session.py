@@ -412,6 +412,23 @@ def test_the_hub_keeps_sessions_and_makes_room():
     hub.close()
 
 
+def test_only_a_session_that_nobody_came_back_to_is_paused():
+    hub = Hub(settled)
+    session = hub.open("new")
+    first = hub.leave(session)
+    second = hub.leave(session)  # the tab was back in between
+    session.ask(lambda: session.start("epoch")).result()
+    first()
+    assert session.ask(lambda: session.running).result()
+    session.listeners.add(int)
+    second()
+    assert session.ask(lambda: session.running).result()
+    session.listeners.clear()
+    second()
+    assert not session.ask(lambda: session.running).result()
+    hub.close()
+
+
 def receive(line, wanted):
     """Messages until one is wanted: its header, and its blobs."""
     while True:

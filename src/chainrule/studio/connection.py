@@ -16,7 +16,7 @@ from chainrule.studio.examples import EXAMPLES
 from chainrule.studio.hub import GRACE, Hub
 from chainrule.studio.session import Moment, Session, curve
 
-BETWEEN = 1 / 35  # seconds from one frame to the next, at least
+BETWEEN = 1 / 40  # seconds from one frame to the next, at least
 AHEAD = 2  # frames that may be on their way before the tab has drawn one
 LOG = logging.getLogger(__name__)
 
@@ -144,4 +144,4 @@ async def serve(socket: WebSocket, hub: Hub) -> None:
         await socket.close(1013)
         return
     await Connection(socket, session).talk()
-    asyncio.get_running_loop().call_later(GRACE, hub.left, session)
+    asyncio.get_running_loop().call_later(GRACE, hub.leave(session))

@@ -23,6 +23,7 @@ class Hub:
     def __init__(self, make: Callable[[], Session]) -> None:
         self._make = make
         self._sessions: dict[str, Session] = {}
+        self._leaves: dict[str, int] = {}
 
     def find(self, name: str) -> Session | None:
         """The session of that name."""
@@ -45,10 +46,15 @@ class Hub:
         self._sessions[session.name] = session
         return session
 
-    def left(self, session: Session) -> None:
-        """Pause a session that nobody has looked at for a while."""
-        if not session.listeners:
-            session.ask(session.pause)
+    def leave(self, session: Session) -> Callable[[], None]:
+        """Note that a tab has left; what is returned, called later, pauses a session nobody came back to."""
+        left = self._leaves[session.name] = self._leaves.get(session.name, 0) + 1
+
+        def pause() -> None:
+            if not session.listeners and self._leaves[session.name] == left:
+                session.ask(session.pause)
+
+        return pause
 
     def close(self) -> None:
         """End all sessions."""

@@ -1,6 +1,6 @@
 // Loss and metric while training goes on: training rows solid, rows held out dashed.
 
-import { $, number } from "./dom.js";
+import { $, calm, number } from "./dom.js";
 import { palette } from "./palette.js";
 import { on, state } from "./state.js";
 
@@ -8,7 +8,7 @@ const MOST = 6000; // points that are kept
 let pending = 0;
 
 export function begin() {
-  on("frame", draw);
+  on("frame", calm(120, draw)); // a curve grows slowly
   on("palette", draw);
   for (const id of ["loss-curve", "metric-curve"]) new ResizeObserver(draw).observe($(id).parentElement);
 }

@@ -142,18 +142,22 @@ const atlases = [];
 /** All tiles of a layer, one below the other, on a canvas of their own. */
 function atlas(bytes, count, grid, layer) {
   if (!bytes || bytes.length < count * grid * grid) return null;
-  const canvas = (atlases[layer] ??= document.createElement("canvas"));
-  if (canvas.width !== grid || canvas.height !== grid * count) {
-    canvas.width = grid;
-    canvas.height = grid * count;
-  }
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(grid, grid * count);
-  const pixels = new Uint32Array(image.data.buffer);
+  const { canvas, context, image, pixels } = sheet(layer, grid, count);
   const { table } = palette;
   for (let i = 0; i < pixels.length; i++) pixels[i] = table[bytes[i]];
   context.putImageData(image, 0, 0);
   return canvas;
+}
+
+/** A canvas of the right size for a layer, kept from picture to picture. */
+function sheet(layer, grid, count) {
+  const kept = atlases[layer];
+  if (kept?.canvas.width === grid && kept.canvas.height === grid * count) return kept;
+  const canvas = el("canvas", { width: grid, height: grid * count });
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(grid, grid * count);
+  atlases[layer] = { canvas, context, image, pixels: new Uint32Array(image.data.buffer) };
+  return atlases[layer];
 }
 
 // ------------------------------------------------------------------ drawing
