@@ -115,6 +115,7 @@ HOSTILE = {
     "the origin as a suffix": post(headers={"origin": "http://evil-127.0.0.1:8765"}),
     "another scheme": post(headers={"origin": "https://127.0.0.1:8765"}),
     "another port's origin": post(headers={"origin": "http://127.0.0.1:3000"}),
+    "the origin of another name of this machine": post(headers={"origin": "http://localhost:8765"}),
     "two origins": post(extra=[("origin", "https://evil.example")]),
     "an origin with a path": post(headers={"origin": HOME + "/"}),
     "reading from a foreign origin": request(origin="https://evil.example"),

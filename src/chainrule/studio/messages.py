@@ -122,13 +122,13 @@ async def _equations(session: Session, request: Request) -> Answer:
     if not isinstance(element, dict):
         raise OptionError("An element of the network is an object.")
     model, row = now.opened(), _row(now, request)
-    found = await asyncio.to_thread(lesson.equations, model, session.source.frame, row, element)
+    found = await asyncio.to_thread(lesson.equations, model, now.source.frame, row, element)
     return {"version": now.version, "row": row, "element": element, "equations": views.clean(found)}
 
 
 async def _walk(session: Session, request: Request) -> Answer:
     now = await moment(session)
-    steps = await asyncio.to_thread(lesson.walk, now.opened(), session.source.frame, _row(now, request))
+    steps = await asyncio.to_thread(lesson.walk, now.opened(), now.source.frame, _row(now, request))
     return {"version": now.version, "steps": views.clean(steps)}
 
 
@@ -136,7 +136,7 @@ async def _pass(session: Session, request: Request) -> bytes:
     now = await moment(session)
     row = _row(now, request)
     header, blobs = await asyncio.to_thread(views.row_pass, now.opened(), row)
-    cells = {name: _cell(value) for name, value in session.source.frame.row(row, named=True).items()}
+    cells = {name: _cell(value) for name, value in now.source.frame.row(row, named=True).items()}
     facts = {"kind": "pass", "re": request.get("id"), "version": now.version, "cells": cells}
     return views.pack({**facts, **header}, blobs)
 

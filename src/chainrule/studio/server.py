@@ -122,13 +122,13 @@ async def _model(session: Session, request: Request) -> Response:
 async def _code(session: Session, request: Request) -> Response:
     now = await messages.moment(session)
     learnt = session.learnt is not None
-    text = export.code(now.opened(), session.source, session.settings, now.facts["batch"], learnt=learnt)
+    text = export.code(now.opened(), now.source, session.settings, now.facts["batch"], learnt=learnt)
     return _attached(text.encode(), "text/plain; charset=utf-8", CODE)
 
 
 async def _trace(session: Session, request: Request) -> Response:
     now, asked = await messages.moment(session), request.path_params
-    make = partial(export.trace_file, now.opened(), session.source.frame, asked["row"], asked["form"])
+    make = partial(export.trace_file, now.opened(), now.source.frame, asked["row"], asked["form"])
     text = await asyncio.to_thread(make, asked["style"])
     latex = asked["style"] == "latex"
     kind = "application/x-tex" if latex else "text/html"

@@ -38,6 +38,7 @@ class Moment:
         They count changes of any kind, and changes of the table, the network or the plane.
     model : OpenedModel or None
     plane : Plane or None
+    source : Source
     facts : dict
         Where training stands.
     points : list of Point
@@ -48,6 +49,7 @@ class Moment:
     shape: int
     model: OpenedModel | None
     plane: planes.Plane | None
+    source: Source
     facts: dict[str, Any]
     points: list[Point]
 
@@ -163,7 +165,7 @@ class Session:
         self.speed = speed
         trainer = self._ready()
         if trainer.outcome is not None:
-            raise OptionError(f"{trainer.status} Rewind, or plan more epochs.")
+            raise OptionError(f"{trainer.status} Rewind, or begin anew with other settings.")
         self.running = True
         self._changed()
 
@@ -209,7 +211,7 @@ class Session:
             }
         model = self.model.frozen(memory=memory) if self.model is not None else None
         points = list(trainer.points) if trainer is not None else []
-        return Moment(self.version, self.shape, model, self.plane, facts, points)
+        return Moment(self.version, self.shape, model, self.plane, self.source, facts, points)
 
     def describe(self) -> dict[str, Any]:
         """Table, settings and network, for the page."""
