@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from chainrule.studio.server import Studio
 from chainrule.studio.session import Session
+from chainrule.studio.settings import Settings
+from chainrule.studio.source import ExampleChoice, example
 
 
 @contextmanager
@@ -65,3 +67,27 @@ def upload(studio: Studio, session: str, raw: bytes) -> tuple[int, bytes]:
     headers = {"Origin": origin(studio), "Content-Type": "application/octet-stream"}
     status, _, body = ask(studio, "POST", f"/s/{session}/data", raw, **headers)
     return status, body
+
+
+CSV = b"""age,colour,income,bought
+31,red,1200,yes
+,blue,900,no
+45,,2100,yes
+22,green,700,no
+38,red,,yes
+29,blue,800,no
+51,red,3000,yes
+24,green,650,no
+""" + b"".join(
+    f"{20 + i},{'red' if i % 2 else 'blue'},{600 + 40 * i},{'yes' if i > 20 else 'no'}\n".encode()
+    for i in range(40)
+)
+SMALL = {"layers": [{"units": 3, "activation": "tanh"}], "batch_size": 16, "epochs": 40}
+
+
+def settled(choice=None, **settings):
+    """A session on a small network, and a function that calls it."""
+    session = Session(example(ExampleChoice(**(choice or {"rows": 60}))))
+    session.ask(lambda: session.change_settings(Settings.from_dict({**SMALL, **settings}))).result()
+    assert session.problem == ""
+    return session

@@ -35,7 +35,7 @@ function copied(node) {
 }
 
 /** The symbol that a piece of MathML stands for, as a trace writes it: w_{0,1}^[2]. */
-export function symbolOf(node) {
+function symbolOf(node) {
   if (node.localName === "mi") return node.textContent;
   const [base, second, third] = [...node.children].map((child) => child.textContent);
   if (node.localName === "msub") return base + below(second);

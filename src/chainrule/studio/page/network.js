@@ -3,7 +3,7 @@
 import { $, el, fill, number } from "./dom.js";
 import { arrange, crowded, ends, linkAt, trace } from "./geometry.js";
 import { classColour, css, palette, signed } from "./palette.js";
-import { called, key, on, outputName, select, state } from "./state.js";
+import { called, key, on, select, state } from "./state.js";
 import { floats } from "./wire.js";
 
 const LEVELS = 8; // widths that links are drawn with
@@ -50,7 +50,7 @@ function hover(link) {
 // ------------------------------------------------------------------ laying out
 
 /** Find a place for everything, and put buttons over the units. */
-export function lay() {
+function lay() {
   const network = state.facts?.network;
   const canvas = $("network");
   $("stage").hidden = !network;
@@ -82,7 +82,7 @@ function placeButtons(plan) {
 }
 
 /** The element that a tile stands for. */
-export function elementAt(layer, unit) {
+function elementAt(layer, unit) {
   const last = view.plan.places.length - 1;
   if (layer === 0) return { kind: "input", unit };
   return layer === last ? { kind: "output", unit } : { kind: "unit", layer, unit };
@@ -353,11 +353,9 @@ function values(context, plan, last) {
 }
 
 /** A name as long as there is room for it. */
-export function short(context, name, room) {
+function short(context, name, room) {
   if (context.measureText(name).width <= room) return name;
   let text = name;
   while (text.length > 1 && context.measureText(`${text}…`).width > room) text = text.slice(0, -1);
   return `${text}…`;
 }
-
-export { outputName };

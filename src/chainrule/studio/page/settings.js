@@ -29,7 +29,7 @@ export function change(changes) {
 // ------------------------------------------------------------------ rows with parameters: "huber(delta=2)"
 
 /** A row's name and its parameters' values. */
-export function spelt(text) {
+function spelt(text) {
   const found = text.match(/^(\w+)(?:\((.*)\))?$/);
   const values = {};
   for (const part of (found?.[2] ?? "").split(",")) {

@@ -45,7 +45,7 @@ function save(blob, name) {
 // ------------------------------------------------------------------ the link
 
 /** The part of an address that restores the settings. */
-export function fragment() {
+function fragment() {
   const { settings, source } = state.facts;
   const text = JSON.stringify({ settings, example: source.example });
   const bytes = new TextEncoder().encode(text);

@@ -77,7 +77,7 @@ export class Wire {
 }
 
 /** Take a binary message apart: its header, and its blobs as arrays of bytes. */
-export function unpack(buffer) {
+function unpack(buffer) {
   const size = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
   const blobs = {};
