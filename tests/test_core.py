@@ -314,6 +314,29 @@ class TestTraining:
         with pytest.raises(OptionError, match="engine must be"):
             run_training(Training(), engine="quick")
 
+    @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+    def test_training_in_pieces_gives_the_same_bits(self, optimiser):
+        training = Training(optimiser, epochs=4, batch_size=7, tol=1e-9)
+        whole, outcome = run_training(training)
+        objective = Objective(make_network("squared_error", "tanh"))
+        theta, batch = make_problem(objective.network, rows=60)
+        state = train.State.begin(theta, training)
+        run = train.make_run(objective, training, "interpreted")
+        pieces = train.stretches(objective, training, batch, state, run=run)
+        next(pieces)
+        assert state.t == state.epochs == 0
+        ended = None
+        for length in itertools.cycle([1, 3, None]):
+            try:
+                before = state.t
+                pieces.send(length)
+                assert length is None or state.t - before <= length
+            except StopIteration as end:
+                ended = end.value
+                break
+        assert np.array_equal(state.theta, whole.theta) and state.history == whole.history
+        assert ended == outcome
+
     def test_shuffling_can_be_left_out(self):
         a, b = (run_training(Training(epochs=2, batch_size=7, shuffle=s))[0].theta for s in (False, True))
         assert not np.array_equal(a, b)
