@@ -18,6 +18,7 @@ from chainrule.studio.session import Moment, Session, curve
 
 BETWEEN = 1 / 40  # seconds from one frame to the next, at least
 AHEAD = 2  # frames that may be on their way before the tab has drawn one
+LEFT = (WebSocketDisconnect, RuntimeError, KeyError)  # the tab has left, or speaks no text
 LOG = logging.getLogger(__name__)
 
 
@@ -49,13 +50,13 @@ class Connection:
 
         self.session.listeners.add(changed)
         self._changed.set()
-        drawing = asyncio.create_task(self._draw())
+        drawing = asyncio.create_task(self._draw_on())
         try:
             await self._send({"kind": "hello", "session": self.session.name, **hello()})
             while True:
                 await self._answer(await self.socket.receive_text())
-        except (WebSocketDisconnect, RuntimeError):
-            pass  # the tab has left
+        except LEFT:
+            pass
         finally:
             drawing.cancel()
             self.session.listeners.discard(changed)
@@ -85,6 +86,16 @@ class Connection:
         if self._unseen:
             self._unseen -= 1
             self._free.release()
+
+    async def _draw_on(self) -> None:
+        """Draw; if that fails, end the connection, so that the tab sees it and comes back."""
+        try:
+            await self._draw()
+        except LEFT:
+            pass
+        except Exception:  # its task would keep it to itself
+            LOG.exception("A picture of the network failed.")
+            await self.socket.close(1011)
 
     def _look(self) -> tuple[Moment, dict[str, Any] | None]:
         """The session as it is now and, where its shape is news, what it is."""
