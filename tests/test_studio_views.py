@@ -12,7 +12,7 @@ from studio_server import CSV, SMALL, ask, origin, running, settled, upload
 from websockets.sync.client import connect
 
 from chainrule import explain, reference
-from chainrule.errors import OptionError
+from chainrule.errors import DataError, OptionError
 from chainrule.studio import export, lesson, plane, source, views
 from chainrule.studio.hub import MOST, Hub
 from chainrule.studio.session import Session, opened
@@ -133,6 +133,25 @@ def test_every_element_has_equations_with_the_engines_numbers(name):
             dW = np.frombuffer(blobs[f"dW{layer - 1}"], np.float32).reshape(widths[layer - 1 : layer + 1])
             assert np.float32(values[f"dw_{{{i},{j}}}^[{layer}]"]) == dW[i, j]
             assert {f"{letter}_{{{i},{j}}}^[{layer}]" for letter in "mvw"} <= values.keys()
+    session.close()
+
+
+def test_a_weight_of_a_large_network_is_read_where_it_matters(monkeypatch):
+    monkeypatch.setattr(lesson, "MOST_LINKS", 10)
+    session = settled(layers=[{"units": 12, "activation": "tanh"}, {"units": 2}])
+    model, frame = session.ask(session.moment).result().opened(), session.source.frame
+    shown = {e.symbol for e in lesson.traced(model, frame, 0).equations}
+    left_out = 0
+    for i in range(12):
+        element = {"kind": "link", "layer": 2, "from": i, "to": 0}
+        if f"dw_{{{i},0}}^[2]" in shown:
+            symbols = {e["symbol"] for e in lesson.equations(model, frame, 0, element)}
+            assert {f"dw_{{{i},0}}^[2]", f"w_{{{i},0}}^[2]"} <= symbols
+            continue
+        left_out += 1
+        with pytest.raises(DataError, match="click the unit"):
+            lesson.equations(model, frame, 0, element)
+    assert left_out == 12 - lesson.TERMS
     session.close()
 
 

@@ -18,7 +18,8 @@ from chainrule.trace_equation import Equation
 
 ALL = 10**9
 TERMS = 10  # of a sum; what the others add up to is said
-MOST_WEIGHTS = 60_000  # a trace of more could not be made while one waits
+MOST_WEIGHTS = 60_000  # a trace of all units of more could not be made while one waits
+MOST_LINKS = 15_000  # and neither one with each weight of more
 WALK_TERMS, WALK_UNITS = 5, 3
 WORDS = {
     "input": "Each cell of the row becomes a number. Columns of numbers are shifted and scaled; each text "
@@ -82,6 +83,11 @@ def equations(model: OpenedModel, frame: Any, row: int, element: Mapping[str, An
     trace = traced(model, frame, row)
     found = list(_chosen(trace, wanted))
     if element["kind"] == "link" and not any(e.symbol == wanted[-1][1] for e in found):
+        if model.theta.size > MOST_LINKS:
+            raise DataError(
+                f"In so large a network only the {TERMS} weights of each unit that matter most for a row are "
+                "written out, and this is none of them: click the unit to read them."
+            )
         sums, own = wanted[:2], wanted[2:]  # the sums stay short, but this term of theirs is written out
         trace = traced(model, frame, row, terms=ALL)
         found = [e for e in found if (e.part, e.symbol) in sums] + list(_chosen(trace, own))
