@@ -10,13 +10,12 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chainrule.errors import ChainruleError
-from chainrule.one_thread import one_thread
 from chainrule.studio import messages, settings, views
 from chainrule.studio.examples import EXAMPLES
 from chainrule.studio.hub import GRACE, Hub
 from chainrule.studio.session import Moment, Session, curve
 
-BETWEEN = 1 / 40  # seconds from one frame to the next, at least
+BETWEEN = 1 / 36  # seconds from one frame to the next, at least
 AHEAD = 2  # frames that may be on their way before the tab has drawn one
 LEFT = (WebSocketDisconnect, RuntimeError, KeyError)  # the tab has left, or speaks no text
 LOG = logging.getLogger(__name__)
@@ -138,8 +137,7 @@ def frame(now: Moment, since: float) -> bytes:
     """One picture of the network, with the points of the curve after an epoch (all, if it is negative)."""
     model, plane = now.opened(), now.plane
     assert plane is not None
-    with one_thread():
-        header, blobs = views.surfaces(model, plane, fine=not now.facts["running"])
+    header, blobs = views.surfaces(model, plane, fine=not now.facts["running"])
     points = curve([point for point in now.points if point.epoch > since])
     facts = {"kind": "frame", "version": now.version, "shape": now.shape, **now.facts}
     return views.pack({**facts, "reset": since < 0, "points": points, **header}, blobs | views.weights(model))

@@ -11,12 +11,14 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
+import scipy.linalg  # noqa: F401 - loads the BLAS that is called, before its threads are limited
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
+from threadpoolctl import threadpool_limits
 
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.studio import connection, export, messages, source
@@ -205,5 +207,10 @@ class Studio:
         self.server = uvicorn.Server(config)
 
     def run(self) -> None:
-        """Serve until interrupted."""
-        self.server.run(sockets=[self.socket])
+        """Serve until interrupted.
+
+        Meanwhile BLAS has one thread: one processor trains, and the others are left to those who draw.
+        Threads of BLAS that wait for a processor would halve the speed of training.
+        """
+        with threadpool_limits(1, user_api="blas"):
+            self.server.run(sockets=[self.socket])

@@ -15,8 +15,8 @@ from chainrule.spec import Network, Training
 from chainrule.state import Outcome
 from chainrule.studio.opened import OpenedModel
 
-SAMPLE = 2000  # so many rows of each part are judged while training
-BETWEEN = 0.05  # seconds from one point of the curve to the next, at least
+SAMPLE = 1000  # so many rows of each part are judged while training
+BETWEEN = 0.06  # seconds from one point of the curve to the next, at least
 MOST_POINTS = 4000
 SPEAKS = {
     "epochs": "All planned epochs are done.",
