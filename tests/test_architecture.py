@@ -25,8 +25,9 @@ ORDER = (
     {"spec"},
     {"parameters"},
     {"problem"},
-    {"reference", "elementary"},
+    {"reference", "elementary", "native"},
     {"units", "kernels"},
+    {"plan", "team"},
     {"templates", "loops"},
     {"compiled"},
     {"second_order"},
@@ -80,7 +81,7 @@ ORDER = (
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
 RUNS = ({"reference"}, {"elementary", "kernels", "templates", "loops", "compiled"})  # the two runs never meet
-MAY_IMPORT_NUMBA = {"elementary", "kernels", "compiled"}
+MAY_IMPORT_NUMBA = {"elementary", "native", "kernels", "compiled"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {
     "numba",
