@@ -26,9 +26,12 @@ ORDER = (
     {"parameters"},
     {"problem"},
     {"reference", "elementary", "native"},
+    {"vocabulary"},
     {"units", "kernels"},
     {"plan", "team"},
+    {"workspace"},
     {"templates", "loops"},
+    {"planning"},
     {"compiled"},
     {"second_order"},
     {"state"},
@@ -81,7 +84,7 @@ ORDER = (
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
 RUNS = ({"reference"}, {"elementary", "kernels", "templates", "loops", "compiled"})  # the two runs never meet
-MAY_IMPORT_NUMBA = {"elementary", "native", "kernels", "compiled"}
+MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "planning"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {
     "numba",

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.native import borrowed, meet
+from chainrule import workspace
+from chainrule.native import borrowed, flat, meet
 from chainrule.plan import (
     A_AT,
     ACTIVATE,
-    ALIGNED,
     BACKWARD,
     C0,
     C1,
@@ -37,66 +37,14 @@ from chainrule.plan import (
     UNITS,
     X_AT,
     Z_AT,
-    Desk,
-    Plan,
-    Rows,
-    Space,
-    Team,
 )
-
-
-def view(work, column, n, width):
-    """The n rows of `width` values at a column of the workspace, as a matrix."""
-    return work[column * n : column * n + n * width].reshape((n, width))
-
-
-def rows_of(work, column, n, width, first, last):
-    """Rows first to last of them."""
-    begin = column * n + first * width
-    return work[begin : begin + (last - first) * width].reshape((last - first, width))
-
-
-def share(total, rank, count):
-    """Where a member's share of `total` rows begins and ends."""
-    each = ((total + count - 1) // count + ALIGNED - 1) // ALIGNED * ALIGNED
-    return min(rank * each, total), min((rank + 1) * each, total)
-
-
-def gather(data, order, begin, X, Y):
-    """Copy the rows order[begin : begin + n] into the workspace."""
-    n, width, outputs = X.shape[0], X.shape[1], Y.shape[1]
-    if data.starts.size == 0:
-        for i in range(n):
-            row = order[begin + i]
-            for j in range(width):
-                X[i, j] = data.X[row, j]
-    else:
-        X[:] = 0
-        for i in range(n):
-            row = order[begin + i]
-            for at in range(data.starts[row], data.starts[row + 1]):
-                X[i, data.columns[at]] += data.values[at]
-    for i in range(n):
-        row = order[begin + i]
-        for k in range(outputs):
-            Y[i, k] = data.Y[row, k]
-
-
-def weigh_rows(data, order, begin, n, w):
-    """The weights of the rows order[begin : begin + n]; returns their sum."""
-    if data.weights.size == 0:
-        return float(n)
-    total = 0.0
-    for i in range(n):
-        w[i] = data.weights[order[begin + i]]
-        total += w[i]
-    return total
+from chainrule.workspace import gather, lent, rows_of, share, total_weight, view, weigh_rows
 
 
 def drop(values, out, key, first, rate):
     """out = values, each dropped or scaled up by its coin; `first` is the number of the first."""
     up = out.dtype.type(1 / (1 - rate))
-    v, o = values.reshape(-1), out.reshape(-1)
+    v, o = flat(values), flat(out)
     for i in range(v.size):
         if coin(key, np.uint64(first + i), rate):
             o[i] = v[i] * up
@@ -250,24 +198,6 @@ def gathered(shares):
     return total
 
 
-def lent(plan, data, space, desk, team):
-    """The same without reference counts; the caller keeps them alive."""
-    return (
-        Plan(
-            borrowed(plan.layers), borrowed(plan.constants), borrowed(plan.dropout), borrowed(plan.loss),
-            borrowed(plan.loss_constants), borrowed(plan.penalties), borrowed(plan.strengths),
-            borrowed(plan.segments), borrowed(plan.places), borrowed(plan.per_batch),
-        ),
-        Rows(
-            borrowed(data.X), borrowed(data.values), borrowed(data.columns), borrowed(data.starts),
-            borrowed(data.Y), borrowed(data.weights),
-        ),
-        Space(borrowed(space.work), borrowed(space.weights)),
-        Desk(borrowed(desk.scratch), borrowed(desk.gradient), borrowed(desk.scalars)),
-        Team(borrowed(team.counters), borrowed(team.losses), borrowed(team.penalties)),
-    )  # fmt: skip
-
-
 def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, span, rates, losses, seed):
     """Training steps span[0] to span[1] of an epoch; span[2] is the batch size, span[3] the steps before.
 
@@ -314,11 +244,7 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
     """Loss of all rows with penalties and, if wanted, its gradient; a chunk of rows at a time."""
     plan, data, space, desk, team = lent(plan, data, space, desk, team)
     theta, gradient, order = borrowed(theta), borrowed(gradient), borrowed(order)
-    count, value, total = team.losses.shape[0], 0.0, float(order.size)
-    if data.weights.size > 0:
-        total = 0.0
-        for i in range(order.size):
-            total += data.weights[order[i]]
+    count, value, total = team.losses.shape[0], 0.0, total_weight(data, order)
     scale = 1 / total if total > 0 else 0.0
     for begin in range(0, order.size, chunk):
         n = min(chunk, order.size - begin)
@@ -397,7 +323,7 @@ def run_jacobian(plan, addresses, data, theta, space, desk, order, J):
 
 
 HELPERS = (
-    view, rows_of, share, gather, weigh_rows, drop, forward_pass, loss_pass, backward_pass, load,
-    penalty_scale, penalise, move, pieces, piece_gradient, update_pass, gathered, lent, add_gradient,
+    *workspace.HELPERS, drop, forward_pass, loss_pass, backward_pass, load, penalty_scale, penalise, move,
+    pieces, piece_gradient, update_pass, gathered, add_gradient,
 )  # fmt: skip
 LOOPS = (run_steps, run_gradient, run_forward, run_jacobian)

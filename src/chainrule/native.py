@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -56,6 +55,16 @@ def borrowed(array: Any) -> Any:
     return array
 
 
+def matrix_at(vector: Any, first: Any, rows: Any, columns: Any) -> Any:
+    """A stretch of a contiguous vector as a matrix, row after row; that it fits is not checked."""
+    return vector[first : first + rows * columns].reshape((rows, columns))
+
+
+def flat(matrix: Any) -> Any:
+    """A contiguous matrix as a vector."""
+    return matrix.reshape(-1)
+
+
 def product(A: Any, B: Any, out: Any) -> None:
     """out = A B, for matrices with one contiguous axis and an `out` whose rows are contiguous."""
     np.dot(A, B, out=out)
@@ -76,7 +85,9 @@ def meet(counters: Any, count: int) -> None:
 
 
 if COMPILED:
+    from numba.core.imputils import impl_ret_borrowed
     from numba.extending import overload
+    from numba.np.arrayobj import populate_array
 
     Pointer = ir.IntType(8).as_pointer()
 
@@ -94,8 +105,59 @@ if COMPILED:
         return array.copy(readonly=False)(array), generate
 
     @overload(borrowed)
-    def _borrowed(array):  # type: ignore[no-untyped-def]
-        return lambda array: _borrow(array)
+    def _borrowed(array):
+        def impl(array):
+            return _borrow(array)
+
+        return impl
+
+    def _view(context: Any, builder: Any, kind: Any, of: Any, data: Any, shape: Any) -> Any:
+        """A contiguous array of a shape that shares the memory, and the owner, of another."""
+        size = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+        strides = [size]
+        for length in reversed(shape[1:]):
+            strides.insert(0, builder.mul(strides[0], length))
+        made = context.make_array(kind)(context, builder)
+        itemsize = of.itemsize
+        populate_array(made, data, shape, strides, itemsize, meminfo=of.meminfo, parent=of.parent)
+        return made._getvalue()
+
+    @intrinsic
+    def _matrix_at(typing_context: Any, vector: Any, first: Any, rows: Any, columns: Any) -> Any:
+        kind = types.Array(vector.dtype, 2, "C", readonly=not vector.mutable)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            of = _array(context, builder, signature.args[0], values[0])
+            data = builder.gep(of.data, [values[1]])
+            made = _view(context, builder, kind, of, data, [values[2], values[3]])
+            return impl_ret_borrowed(context, builder, kind, made)
+
+        return kind(vector, types.intp, types.intp, types.intp), generate
+
+    @intrinsic
+    def _flat(typing_context: Any, matrix: Any) -> Any:
+        kind = types.Array(matrix.dtype, 1, "C", readonly=not matrix.mutable)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            of = _array(context, builder, signature.args[0], values[0])
+            made = _view(context, builder, kind, of, of.data, [of.nitems])
+            return impl_ret_borrowed(context, builder, kind, made)
+
+        return kind(matrix), generate
+
+    @overload(matrix_at)
+    def _overloaded_matrix_at(vector, first, rows, columns):
+        def impl(vector, first, rows, columns):
+            return _matrix_at(vector, first, rows, columns)
+
+        return impl
+
+    @overload(flat)
+    def _overloaded_flat(matrix):
+        def impl(matrix):
+            return _flat(matrix)
+
+        return impl
 
     @intrinsic
     def _gemm(typing_context: Any, A: Any, B: Any, out: Any) -> Any:
@@ -147,8 +209,11 @@ if COMPILED:
         return _kept(builder, letter), _integer(builder, step)
 
     @overload(product)
-    def _product(A, B, out):  # type: ignore[no-untyped-def]
-        return lambda A, B, out: _gemm(A, B, out)
+    def _product(A, B, out):
+        def impl(A, B, out):
+            _gemm(A, B, out)
+
+        return impl
 
     @intrinsic
     def _add(typing_context: Any, counters: Any, place: Any) -> Any:
@@ -181,8 +246,8 @@ if COMPILED:
         return types.void(), generate
 
     @overload(meet)
-    def _meet(counters, count):  # type: ignore[no-untyped-def]
-        def wait(counters, count):  # type: ignore[no-untyped-def]
+    def _meet(counters, count):
+        def wait(counters, count):
             arrived = _add(counters, 0) + 1
             turn = (arrived + count - 1) // count  # of the meetings, from 1
             if arrived == turn * count:
@@ -195,6 +260,3 @@ if COMPILED:
                     _give_way()
 
         return wait
-
-
-Kernel = Callable[..., Any]

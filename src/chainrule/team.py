@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -56,9 +56,21 @@ class Quiet:
         return max(now, default=1)
 
 
-QUIET = Quiet()
-_TEAM = threading.Lock()
-_POOL: ThreadPoolExecutor | None = None
+class Crew:
+    """The threads beside the one that asks for them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pool: ThreadPoolExecutor | None = None
+
+    def submit(self, work: Callable[[int], Any], rank: int) -> Any:
+        """Have a thread call ``work(rank)``."""
+        if self.pool is None:
+            self.pool = ThreadPoolExecutor(max(1, processors() - 1), "chainrule")
+        return self.pool.submit(work, rank)
+
+
+QUIET, CREW = Quiet(), Crew()
 
 
 def processors() -> int:
@@ -80,14 +92,14 @@ def gathered(wanted: int) -> Iterator[int]:
     It is 1 where the team is busy.
     """
     count = min(wanted, allowed()) if wanted > 1 else 1
-    mine = count > 1 and _TEAM.acquire(blocking=False)
+    mine = count > 1 and CREW.lock.acquire(blocking=False)
     QUIET.enter()
     try:
         yield count if mine else 1
     finally:
         QUIET.leave()
         if mine:
-            _TEAM.release()
+            CREW.lock.release()
 
 
 def together(count: int, work: Callable[[int], Any]) -> Any:
@@ -97,24 +109,19 @@ def together(count: int, work: Callable[[int], Any]) -> Any:
     """
     if count == 1:
         return work(0)
-    others = [_pool().submit(work, rank) for rank in range(1, count)]
-    result = work(0)
-    for other in others:
-        other.result()
-    return result
-
-
-def _pool() -> ThreadPoolExecutor:
-    global _POOL
-    if _POOL is None:
-        _POOL = ThreadPoolExecutor(max(1, processors() - 1), "chainrule")
-    return _POOL
+    others = [CREW.submit(work, rank) for rank in range(1, count)]
+    try:
+        return work(0)
+    finally:
+        wait(others)  # whatever ends this thread's part, Ctrl-C too: nobody works on afterwards
+        for other in others:
+            other.result()
 
 
 def _forget() -> None:
-    """A forked process has the memory of these threads, and not the threads."""
-    global _POOL, _TEAM, QUIET
-    _POOL, _TEAM, QUIET = None, threading.Lock(), Quiet()
+    """A forked process has the memory of the threads, and not the threads."""
+    QUIET.__init__()  # type: ignore[misc]
+    CREW.__init__()  # type: ignore[misc]
 
 
 if hasattr(os, "register_at_fork"):

@@ -8,8 +8,9 @@ Names that a template leaves open (f, slope, value, step, N, ...) are bound by `
 from __future__ import annotations
 
 from chainrule.elementary import inlined
-from chainrule.equation import exp
+from chainrule.equation import exp, log1p
 from chainrule.kernels import fixed
+from chainrule.native import flat, matrix_at
 
 
 def layer_forward(X, p, Z):
@@ -25,48 +26,77 @@ def layer_jacobian(dZ, X, J):
 
 
 def activate_entries(Z, c, A, S):
-    z, a, constants = Z.reshape(-1), A.reshape(-1), fixed(c, N)
+    z, a, constants = flat(Z), flat(A), fixed(c, N)
     for i in range(z.size):
         a[i] = f(wide(z[i]), *constants)
 
 
 def deactivate_entries(Z, A, c, dA):
-    z, a, d, constants = Z.reshape(-1), A.reshape(-1), dA.reshape(-1), fixed(c, N)
+    z, a, d, constants = flat(Z), flat(A), flat(dA), fixed(c, N)
     for i in range(z.size):
         d[i] = wide(d[i]) * slope(wide(z[i]), wide(a[i]), *constants)
 
 
-def row_statistics(Z, S):
-    """Of each row of logits: the largest, and the sum of exp(z - largest) over the others.
+@inlined
+def block_rows(K):
+    """Rows of logits that are worked on at once: as many as stay in a core's own cache."""
+    return max(8, min(64, 4096 // K))
 
-    Each is repeated at all places of its row, in a third of the scratch S, so that what follows is one
-    straight loop over all places. The last third is free afterwards.
+
+@inlined
+def turned(rows, out):
+    """Rows of a matrix as columns, so that what follows runs along many rows at once.
+
+    Indices are those of the loops themselves: any other would be checked for being negative.
     """
-    z, n, K = Z.reshape(-1), Z.shape[0], Z.shape[1]
-    m, r, v = S[: z.size], S[z.size : 2 * z.size], S[2 * z.size : 3 * z.size]
-    for i in range(n):
-        top = 0
-        for k in range(1, K):
-            if Z[i, k] > Z[i, top]:
-                top = k
-        m[i * K : i * K + K] = Z[i, top]
-        r[i * K] = top
-    for i in range(z.size):
-        v[i] = exp(z[i] - m[i])
-    for i in range(n):
-        top, total = int(r[i * K]), 0.0
-        for k in range(K):
-            if k != top:
-                total += v[i * K + k]
-        r[i * K : i * K + K] = total
-    return m, r, v
+    for k in range(rows.shape[1]):
+        for i in range(rows.shape[0]):
+            out[k, i] = rows[i, k]
+
+
+def row_statistics(z, e, rows, m, r, q, s):
+    """Of each column of logits z: m, the largest; e = exp(z - m); r, the sum of e over the others.
+
+    And q = 1 / (1 + r) and s = log(1 + r).
+    """
+    for i in range(rows):
+        m[i], q[i], r[i] = z[0, i], 0.0, 0.0
+    for k in range(1, z.shape[0]):
+        for i in range(rows):
+            more = z[k, i] > m[i]
+            m[i] = z[k, i] if more else m[i]
+            q[i] = k if more else q[i]  # which one is the largest
+    for k in range(z.shape[0]):
+        for i in range(rows):
+            e[k, i] = exp(z[k, i] - m[i])
+        for i in range(rows):
+            r[i] += 0.0 if q[i] == k else e[k, i]
+    for i in range(rows):
+        q[i], s[i] = 1.0 / (1.0 + r[i]), log1p(r[i])
+
+
+@inlined
+def block_of(S, K, step):
+    """Of a scratch: two matrices with `step` columns, and four rows."""
+    size, matrices = K * step, 2 * K * step
+    z, e = matrix_at(S, 0, K, step), matrix_at(S, size, K, step)
+    m, r = S[matrices : matrices + step], S[matrices + step : matrices + 2 * step]
+    q, s = S[matrices + 2 * step : matrices + 3 * step], S[matrices + 3 * step : matrices + 4 * step]
+    return z, e, m, r, q, s
 
 
 def activate_coupled(Z, c, A, S):
-    z, a = Z.reshape(-1), A.reshape(-1)
-    m, r, _ = statistics(Z, S)
-    for i in range(z.size):
-        a[i] = f(wide(z[i]), m[i], r[i])
+    n, K = Z.shape
+    step = block_rows(K)
+    z, e, m, r, q, s = block_of(S, K, step)
+    for start in range(0, n, step):
+        rows = min(step, n - start)
+        turned(Z[start : start + rows], z)
+        statistics(z, e, rows, m, r, q, s)
+        part = A[start : start + rows]
+        for i in range(rows):
+            for k in range(K):
+                part[i, k] = f(e[k, i], q[i])
 
 
 def deactivate_coupled(Z, A, c, dA):
@@ -96,7 +126,7 @@ def weigh(values, w, scale, dZ):
 
     No weights stand for ones.
     """
-    K, d = dZ.shape[1], dZ.reshape(-1)
+    K, d = dZ.shape[1], flat(dZ)
     if w.size == 0:
         for i in range(d.size):
             d[i] *= scale
@@ -112,7 +142,7 @@ def weigh(values, w, scale, dZ):
 
 
 def loss_entries(Z, Y, w, scale, c, dZ, S):
-    z, y, d, constants = Z.reshape(-1), Y.reshape(-1), dZ.reshape(-1), fixed(c, N)
+    z, y, d, constants = flat(Z), flat(Y), flat(dZ), fixed(c, N)
     for i in range(z.size):
         d[i] = slope(wide(z[i]), wide(y[i]), *constants)
     for i in range(z.size):
@@ -121,13 +151,31 @@ def loss_entries(Z, Y, w, scale, c, dZ, S):
 
 
 def loss_coupled(Z, Y, w, scale, c, dZ, S):
-    z, y, d = Z.reshape(-1), Y.reshape(-1), dZ.reshape(-1)
-    m, r, v = statistics(Z, S)
-    for i in range(z.size):
-        d[i] = slope(wide(z[i]), wide(y[i]), m[i], r[i])
-    for i in range(z.size):
-        v[i] = value(wide(z[i]), wide(y[i]), m[i], r[i])
-    return weighted(v, w, scale, dZ)
+    n, K, total = Z.shape[0], Z.shape[1], 0.0
+    step = block_rows(K)
+    z, e, m, r, q, s = block_of(S, K, step)
+    rest = S[(2 * K + 4) * step :]
+    y, g = matrix_at(rest, 0, K, step), rest[K * step : (K + 1) * step]
+    for start in range(0, n, step):
+        rows = min(step, n - start)
+        turned(Z[start : start + rows], z)
+        turned(Y[start : start + rows], y)
+        statistics(z, e, rows, m, r, q, s)
+        for i in range(rows):
+            g[i] = 0.0
+        for k in range(K):
+            for i in range(rows):
+                g[i] += value(z[k, i], y[k, i], m[i], s[i])
+                e[k, i] = slope(e[k, i], y[k, i], r[i], q[i])
+        for i in range(rows):
+            share = w[start + i] if w.size > 0 else 1.0
+            total += g[i] * share
+            g[i] = share * scale
+        part = dZ[start : start + rows]
+        for i in range(rows):
+            for k in range(K):
+                part[i, k] = e[k, i] * g[i]
+    return total
 
 
 def penalty(w, strength, g):

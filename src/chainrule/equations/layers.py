@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chainrule.equation import Function, Row, Table, add_to_rows, column_sums, dot, outer
+from chainrule.equation import Function, Row, Table, add_to_rows, column_sums, dot, matrix, outer
 
 Shapes = Callable[[int, int], dict[str, tuple[int, ...]]]
 
@@ -54,7 +54,7 @@ layer = LAYERS.define
 
 def weights(p, inputs, units):
     """The weight matrix in p, of shape (inputs, units)."""
-    return p[: inputs * units].reshape((inputs, units))
+    return matrix(p, 0, inputs, units)
 
 
 def biases(p, inputs, units):

@@ -212,6 +212,7 @@ def for_any_size(of: Any = None) -> Meaning:
 
     words: dict[Any, Any] = {
         equation.dot: dot,
+        equation.matrix: equation.matrix,
         equation.add_to_rows: add_to_rows,
         equation.column_sums: column_sums,
         equation.outer: outer,
