@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
-from chainrule import store, train
+from chainrule import estimator_random, store, train
 from chainrule.errors import FileError, OptionError
 from chainrule.evidence import Notes
 from chainrule.parameters import Array, Layout
 from chainrule.spec import Network
 
-# Live objects: a file cannot hold them, and a loaded model has their defaults.
-LIVE = ("callbacks", "metric", "track", "init_weights")
+# Live objects, which a file cannot hold, and what is of one fit only: a loaded model has their defaults.
+LIVE = ("callbacks", "init_weights", "checkpoint", "checkpoint_every")
 PLAIN = (
     "loss_",
     "best_loss_",
@@ -82,16 +82,17 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     if state is not None:
         metadata["state"] = {k: _plain(getattr(state, k)) for k in STATE}
         arrays["slots"] = state.slots
-    _, key, position, has_gauss, gauss = model._random_state.get_state()
-    arrays["random_state"] = key.astype(np.int64)
-    metadata["random_state"] = [int(position), int(has_gauss), float(gauss)]
+    metadata["random_state"], arrays["random_state"] = estimator_random.spell(model._random_state)
     return metadata, arrays
 
 
 def _storable(name: str, value: Any) -> bool:
-    if name in LIVE or (name == "random_state" and not isinstance(value, (int, np.integer, type(None)))):
+    if name in LIVE:
         return False
-    return not (name == "class_weight" and isinstance(value, dict))
+    if name == "track":
+        return all(isinstance(metric, str) for metric in value)
+    kinds = {"random_state": (int, np.integer), "metric": (str,), "class_weight": (str,)}.get(name)
+    return kinds is None or value is None or isinstance(value, kinds)
 
 
 def _plain(value: Any) -> Any:
@@ -146,6 +147,8 @@ def from_contents(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) 
 
 def _restore(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> Any:
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in metadata["options"].items()}
+    if not all(_storable(k, v) for k, v in options.items()):
+        raise ValueError("it has options that no file holds")
     model = cls(**{**options, **_lists(options)})
     network = Network.from_dict(metadata["network"])
     theta = arrays["theta"]
@@ -191,10 +194,8 @@ def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Arr
 
 
 def _restore_state(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:
-    position, has_gauss, gauss = metadata["random_state"]
     model._random_state = np.random.RandomState()
-    key = arrays["random_state"].astype(np.uint32)
-    model._random_state.set_state(("MT19937", key, position, has_gauss, gauss))
+    estimator_random.restore(model._random_state, metadata["random_state"], arrays["random_state"])
     model._state = None
     if "order" in arrays:
         model._order = arrays["order"]
