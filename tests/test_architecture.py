@@ -50,6 +50,7 @@ ORDER = (
     {"watch"},
     {"store"},
     {"checkpoint"},
+    {"keeper"},
     {"estimator_docs", "estimator_random"},
     {"estimator_options", "estimator_metrics", "estimator_diagnosis", "estimator_training"},
     {"estimator_base"},

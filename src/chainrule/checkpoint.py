@@ -1,31 +1,23 @@
 """Checkpoints: training that stops at any moment, and goes on later with the same bits.
 
 A checkpoint is a file as models have them (`chainrule.store`), written while training rests. It holds the
-`State`, the `Position`, what tells this training from any other, and what the caller has to add.
+`State`, the `Position`, what tells this training from any other, and what the caller has to add. Here is
+its form; `chainrule.keeper` says when one is written.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import signal
-import threading
-import time
-import warnings
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
-from types import FrameType, TracebackType
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from chainrule import store
-from chainrule.errors import FileError, TrainingWarning
+from chainrule.errors import FileError
 from chainrule.parameters import Array
 from chainrule.second_order import Iterate
 from chainrule.snapshot import rebuild
-from chainrule.spec import Training
 from chainrule.state import Outcome, Position, State
 
 KIND = "Checkpoint"
@@ -33,8 +25,8 @@ Contents = tuple[dict[str, Any], dict[str, Array]]
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """The plain numbers of a `State`, a `Position` and an `Iterate`."""
+class Remembered:
+    """The plain numbers of a `State`."""
 
     t: int
     samples: int
@@ -42,6 +34,12 @@ class Numbers:
     plateau: float
     best_value: float
     stale: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """The plain numbers of a `Position`."""
+
     done: int
     step: int
 
@@ -53,6 +51,11 @@ class Method:
     value: float
     evaluations: int
     damping: float
+
+
+def numbers_of(whole: Any, kind: type[Remembered] | type[Place] | type[Method]) -> dict[str, Any]:
+    """The plain numbers of a state, a position or an iterate."""
+    return asdict(rebuild(kind, {f.name: getattr(whole, f.name) for f in fields(kind)}))
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,10 @@ class Checkpoint:
         """
         state, position = self.state, self.position
         own, arrays = self.own
-        found = {**vars(state), **vars(position)}
         metadata = {
             "run": self.run,
-            "numbers": {name: found[name] for name in Numbers.__annotations__},
+            "state": numbers_of(state, Remembered),
+            "position": numbers_of(position, Place),
             "history": list(state.history),
             "outcome": None if self.outcome is None else asdict(self.outcome),
             "own": own,
@@ -136,12 +139,14 @@ def read(path: str) -> Checkpoint | None:
 
 
 def _restore(metadata: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoint:
-    numbers = asdict(rebuild(Numbers, metadata["numbers"]))
-    done, step = numbers.pop("done"), numbers.pop("step")
+    numbers = asdict(rebuild(Remembered, metadata["state"]))
+    place = rebuild(Place, metadata["position"])
     history = {name: arrays[f"history {i}"].tolist() for i, name in enumerate(metadata["history"])}
     state = State(arrays["theta"], arrays["slots"], history=history, best_theta=arrays.get("best"), **numbers)
     iterate = _iterate(metadata["method"], arrays) if "method" in metadata else None
-    position = Position(arrays["safe"], done, step, arrays["losses"], arrays.get("order"), iterate)
+    position = Position(
+        arrays["safe"], place.done, place.step, arrays["losses"], arrays.get("order"), iterate
+    )
     _check(state, position)
     outcome = metadata["outcome"]
     own = {n.removeprefix("own "): a for n, a in arrays.items() if n.startswith("own ")}
@@ -164,16 +169,24 @@ def _check(state: State, position: Position) -> None:
         raise ValueError("its losses are not those of its steps")
     if min(state.t, state.samples, state.epochs, position.done, position.step) < 0:
         raise ValueError("a count is negative")
-    order = position.order
-    # The compiled run trusts the numbers of rows.
-    if order is not None and not (
-        order.dtype == np.int64 and np.array_equal(np.sort(order), np.arange(len(order)))
-    ):
-        raise ValueError("its order of rows is none")
+    if position.order is not None:
+        check_order(position.order)
     if position.iterate is not None and position.iterate.theta.shape != state.theta.shape:
         raise ValueError("its method has other parameters")
-    if position.step and order is None:
+    if position.step and position.order is None:
         raise ValueError("it stands within an epoch that has no order")
+
+
+def check_order(order: Array) -> None:
+    """Refuse what is no order of rows, for the compiled run trusts it.
+
+    Raises
+    ------
+    ValueError
+        If it does not hold each row once.
+    """
+    if order.dtype != np.int64 or not np.array_equal(np.sort(order, axis=None), np.arange(len(order))):
+        raise ValueError("its order of rows does not hold each row once")
 
 
 # ---------------------------------------------------------------- full-batch methods
@@ -181,10 +194,9 @@ def _check(state: State, position: Position) -> None:
 
 def _method(iterate: Iterate) -> Contents:
     """A full-batch method as metadata and arrays."""
-    metadata = {name: float(getattr(iterate, name)) for name in ("value", "damping")}
     s, y, rho = zip(*iterate.pairs, strict=True) if iterate.pairs else ((), (), ())
     size = iterate.theta.size
-    return {**metadata, "evaluations": iterate.evaluations}, {
+    return numbers_of(iterate, Method), {
         "method theta": iterate.theta,
         "method gradient": iterate.gradient,
         "method s": np.reshape(s, (-1, size)),
@@ -229,138 +241,3 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _spell(value: Any) -> str:
     return repr(tuple(value) if isinstance(value, list) else value)
-
-
-# ---------------------------------------------------------------- while training runs
-
-
-class Keeper(AbstractContextManager["Keeper"]):
-    """Saves checkpoints while training rests, and lets it rest before Ctrl-C ends it.
-
-    Within a ``with``, the first Ctrl-C ends training at its next rest, after a checkpoint; a second one at
-    once. It leaves Ctrl-C alone where a program has a handler of its own, and outside of the main thread.
-
-    Parameters
-    ----------
-    path : path-like
-        Where to.
-    every : float
-        Seconds from one checkpoint to the next, at least 0; with 0 there is one at each rest.
-    run : dict
-        What tells this training from any other: see `difference`.
-
-    Attributes
-    ----------
-    saved : Checkpoint or None
-        The checkpoint that was there at the beginning.
-
-    Raises
-    ------
-    FileError
-        If the file at the path is damaged, is no checkpoint, or is that of another training.
-    OSError
-        If the operating system refuses to read it.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], every: float, run: dict[str, Any]) -> None:
-        self.path = os.fsdecode(path)
-        self.every = every
-        self.run = run
-        self.saved = read(self.path)
-        if self.saved is not None and (what := difference(self.saved.run, run)):
-            raise FileError(
-                f"{self.path} is the checkpoint of another fit: {what}. Repeat that fit as it was to go on, "
-                "name another file, or delete this one to start anew."
-            )
-
-    def begin(self, state: State, training: Training, rows: int, own: Callable[[], Contents]) -> Position:
-        """Where to begin: at the checkpoint, to which the state is brought, or at the beginning.
-
-        Parameters
-        ----------
-        state : State
-            The state before training; changed in place.
-        training : Training
-        rows : int
-            Rows to train on.
-        own : callable
-            Gives what else a checkpoint is to hold: metadata and arrays.
-
-        Raises
-        ------
-        FileError
-            If the checkpoint does not fit to the state.
-        """
-        self.state, self.own = state, own
-        if self.saved is None:
-            self.position = Position(state.theta.copy())
-            return self.position
-        new, self.position = self.saved.state, self.saved.position
-        order = self.position.order
-        same = all(
-            (array.dtype, array.shape) == (other.dtype, other.shape)
-            for array, other in ((new.theta, state.theta), (new.slots, state.slots))
-        )
-        steps = math.ceil(rows / min(training.batch_size, rows))
-        if not same or self.position.step >= steps or (order is not None and len(order) != rows):
-            raise FileError(f"{self.path} does not fit to this network and these rows.")
-        state.theta[:] = new.theta
-        vars(state).update({name: value for name, value in vars(new).items() if name != "theta"})
-        return self.position
-
-    def __enter__(self) -> Keeper:
-        self._asked, self._last = False, time.perf_counter() if self.saved else -np.inf
-        mine = threading.current_thread() is threading.main_thread()
-        self._held = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._held:
-            signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._held:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
-
-    def rest(self, position: Position) -> None:
-        """Save, if it is time to or if Ctrl-C was pressed; the latter then ends training.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If Ctrl-C was pressed.
-        OSError
-            If the first checkpoint cannot be written. If a later one cannot, that is a warning.
-        """
-        if self._asked or time.perf_counter() - self._last >= self.every:
-            if self._last == -np.inf:
-                self._write(None)
-            else:
-                self._try(None)
-            self._last = time.perf_counter()
-        if self._asked:
-            raise KeyboardInterrupt
-
-    def finish(self, outcome: Outcome) -> None:
-        """Save how training ended; an interrupted one can go on, so its last checkpoint stays."""
-        if outcome.reason != "interrupted":
-            self._try(outcome)
-
-    def _write(self, outcome: Outcome | None) -> None:
-        Checkpoint(self.run, self.state, self.position, outcome, self.own()).write(self.path)
-
-    def _try(self, outcome: Outcome | None) -> None:
-        try:
-            self._write(outcome)
-        except OSError as error:
-            warnings.warn(
-                f"The checkpoint {self.path} could not be written ({error.strerror}). Training goes on; "
-                "the last one that was written is still there.",
-                TrainingWarning,
-                stacklevel=2,
-            )

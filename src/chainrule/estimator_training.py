@@ -11,9 +11,10 @@ import numpy as np
 from scipy import sparse
 
 from chainrule import estimator_random, train
-from chainrule.checkpoint import Contents, Keeper
+from chainrule.checkpoint import Contents
 from chainrule.errors import FileError
 from chainrule.evidence import Notes
+from chainrule.keeper import Keeper
 from chainrule.parameters import Array
 from chainrule.problem import Batch
 from chainrule.spec import Training
