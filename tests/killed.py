@@ -26,14 +26,15 @@ from chainrule import checkpoint, store, train
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.store import disk
 
-SHORT = 2e-4  # seconds of training from one rest to the next, so that there are many within an epoch
+SHORT = 1e-9  # seconds of training from one rest to the next: after the first epoch, a rest after each step
+SOURCE = str(Path(store.__file__).parents[2])
 
 # ------------------------------------------------------------------ fits
 
 SOLVERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "gradient_descent")
 SCHEDULES = ("invscaling", "adaptive", "step", "cosine", "one_cycle", "warm_restarts")
-SMALL = {"hidden_layer_sizes": (8,), "batch_size": 20, "max_iter": 12, "random_state": 3}
-PLATEAU = {"tol": 0.02, "n_iter_no_change": 2}
+SMALL = {"hidden_layer_sizes": (8,), "batch_size": 30, "max_iter": 12, "random_state": 3}
+PLATEAU = {"tol": 0.02, "n_iter_no_change": 4}
 STOPPING = {"early_stopping": True, "n_iter_no_change": 3, "learning_rate_init": 0.05}
 
 FITS: dict[str, tuple[type, dict[str, Any]]] = {
@@ -130,7 +131,7 @@ def serve() -> None:
     for line in sys.stdin:
         task, args, call, seconds = json.loads(line)
         if task == "reference":  # it compiles what the children need
-            print(json.dumps(digest_of(fitted(*args))), flush=True)
+            tell(digest_of(fitted(*args)))
             continue
         began = time.perf_counter()
         child = os.fork()
@@ -143,7 +144,12 @@ def serve() -> None:
             time.sleep(seconds)
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        print(json.dumps([status, time.perf_counter() - began]), flush=True)
+        tell([status, time.perf_counter() - began])
+
+
+def tell(answer: Any) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 # ------------------------------------------------------------------ the other end
@@ -161,7 +167,8 @@ class Nursery:
         Returns its exit status, -9 if it was killed, and how long it lived.
         """
         assert self.process.stdin is not None and self.process.stdout is not None
-        print(json.dumps([task, args, call, seconds]), file=self.process.stdin, flush=True)
+        self.process.stdin.write(json.dumps([task, args, call, seconds]) + "\n")
+        self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
 
@@ -169,7 +176,8 @@ class Nursery:
 def nursery() -> Iterator[Nursery]:
     """The process, for as long as the block lasts."""
     command = [sys.executable, "-W", "ignore", __file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": SOURCE}, **pipes) as process:
         yield Nursery(process)
 
 
@@ -189,7 +197,8 @@ def kills(count: int, folder: Path, seed: int = 0) -> list[str]:
                 found = store.read(folder / "model").metadata["number"]
             except FileNotFoundError:
                 found = -1
-            if status != -signal.SIGKILL or found not in (saved, saved + 1):
+            least = max(saved, last)
+            if status != -signal.SIGKILL or found not in (least, least + 1):
                 wrong.append(f"{aim}: status {status}, saved {saved}, found {found}")
             last = found
     store.write(folder / "model", "K", {"number": last + 1}, {})
@@ -207,7 +216,7 @@ def resumes(count: int, folder: Path, seed: int = 0, names: Any = tuple(FITS)) -
     rng, wrong, killed = random.Random(seed), [], 0
     folder = folder / "fit"
     with nursery() as home:
-        references = {name: home.ask("reference", name) for name in names}
+        references: dict[str, str] = {}
         lives: dict[str, float] = {}
         for number in range(10 * count):
             if killed >= count:
@@ -215,6 +224,7 @@ def resumes(count: int, folder: Path, seed: int = 0, names: Any = tuple(FITS)) -
             name = names[number % len(names)]
             folder.mkdir()
             if name not in lives:
+                references[name] = home.ask("reference", name)
                 lives[name] = home.ask("fit", str(folder), name)[1]
                 for path in folder.iterdir():
                     path.unlink()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faulty_disk import Disk
 from model_files import ARRAYS, METADATA, same_arrays
 
 from chainrule import store
@@ -31,46 +32,6 @@ def model(path: Path) -> Path:
     """A small model file."""
     store.write(path, "MLPClassifier", METADATA, ARRAYS)
     return path
-
-
-FAULTS = ("open", "chmod", "write", "fsync", "close", "replace")
-
-
-class Disk:
-    """The module os, on which the k-th of some calls fails; writes take a few bytes at a time."""
-
-    def __init__(self, fail_at=None, error=None, kinds=FAULTS):
-        self.fail_at, self.error, self.kinds = fail_at, error, kinds
-        self.calls: list[str] = []
-        self.count = 0
-
-    def __getattr__(self, name):
-        real = getattr(os, name)
-        if name not in (*FAULTS, "link"):
-            return real
-
-        def call(*args):
-            self.calls.append(f"{name} {self.kind_of(args[0])}" if name == "fsync" else name)
-            self.count += name in self.kinds
-            if self.count == self.fail_at and name in self.kinds:
-                self.fail_at = None
-                self.fail(name, args)
-            if name == "write":
-                args = (args[0], args[1][:100])
-            return real(*args)
-
-        return call
-
-    def fail(self, name, args):
-        if name == "close":  # the descriptor is gone even if closing it failed
-            os.close(*args)
-        if name == "write":  # short, and then no more
-            os.write(args[0], args[1][:7])
-        raise self.error
-
-    @staticmethod
-    def kind_of(descriptor):
-        return "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
 
 
 @pytest.fixture

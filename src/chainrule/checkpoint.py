@@ -222,7 +222,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
     Each is a dict of facts. A fact that is a dict itself is that of an array: its shape and its digest.
     """
-    for name in sorted(before.keys() | now.keys()):
+    for name in {**now, **before}:
         old, new = before.get(name), now.get(name)
         if old == new:
             continue

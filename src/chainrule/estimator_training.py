@@ -189,7 +189,7 @@ class TrainingMixin:
 
 
 def fact_of(*parts: Any) -> dict[str, Any]:
-    """The shape of the first of some arrays or matrices, and a digest of all."""
+    """The shape of the first of some arrays, matrices or lists, and a digest of all."""
     digest = hashlib.sha256()
     for part in parts:
         for array in _arrays(part):
@@ -199,14 +199,15 @@ def fact_of(*parts: Any) -> dict[str, Any]:
                 digest.update(repr(array.tolist()).encode())
             else:
                 digest.update(np.ascontiguousarray(array).data.cast("B"))
-    return {"shape": list(np.shape(parts[0])), "sha256": digest.hexdigest()}
+    shape = parts[0].shape if hasattr(parts[0], "shape") else [len(parts[0])]
+    return {"shape": list(shape), "sha256": digest.hexdigest()}
 
 
 def _arrays(part: Any) -> list[Any]:
     if sparse.issparse(part):
         part = part.tocsr()
         return [part.data, part.indices, part.indptr]
-    if isinstance(part, (list, tuple)) and any(np.ndim(item) for item in part):  # of several layers
+    if isinstance(part, (list, tuple)) and any(np.ndim(item) for item in part):  # one for each layer
         return [np.asarray(item) for item in part]
     return [np.asarray(part)]
 
