@@ -29,6 +29,10 @@ from chainrule.spec import Training
 from chainrule.store import leftovers
 from chainrule.table_model import TableModel
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from trust import files
+
 X, Y = data_of("adam")
 
 
@@ -95,13 +99,14 @@ def test_a_fit_that_is_stopped_again_and_again_ends_with_the_same_bits(name, pat
     assert digest_of(fitted(name, path)) == digest_of(again), "what has ended stays as it is"
 
 
-def test_fits_that_are_killed(tmp_path):
-    count, wrong = killed.resumes(12, tmp_path, seed=1)
-    assert count >= 12 and wrong == []
+def test_fits_that_are_killed():
+    said, passed = files.resumes(12)
+    assert passed, said
 
 
-def test_saves_that_are_killed(tmp_path):
-    assert killed.kills(12, tmp_path, seed=1) == []
+def test_saves_that_are_killed():
+    said, passed = files.kills(12)
+    assert passed, said
 
 
 def test_fits_on_a_disk_that_fails(tmp_path):
@@ -439,14 +444,9 @@ def test_damage_that_the_digest_covers_up_is_refused_or_does_no_harm(begun):
     assert refused > 100
 
 
-def test_damage_is_said(begun):
-    file = begun.read_bytes()
-    for position in range(0, 8 * len(file), 1009):
-        flipped = bytearray(file)
-        flipped[position // 8] ^= 1 << position % 8
-        begun.write_bytes(flipped)
-        with pytest.raises(FileError, match="cannot be read: it"):
-            checkpoint.read(str(begun))
+def test_damage_is_said():
+    said, passed = files.corruption(100, 50, 20, step=97)
+    assert passed, said
 
 
 # ------------------------------------------------------------------ the command line
@@ -479,3 +479,18 @@ def test_a_command_that_is_killed_goes_on(tmp_path, monkeypatch):
     found, expected = (load(tmp_path / name).estimator_ for name in ("model", "plain.model"))
     assert digest_of(found) == digest_of(expected)
     assert sorted(os.listdir(tmp_path)) == ["model", "plain.model", "table.csv"]
+
+
+def test_a_checkpoint_of_another_command(tmp_path, monkeypatch):
+    """A command that fails after training leaves it; another command is told what differs."""
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text("a,kind\n" + "\n".join(f"{i % 7},{i % 2}" for i in range(40)))
+    command = ["train", "table.csv", "--target", "kind", "--epochs", "3", "--checkpoint", "run"]
+    with monkeypatch.context() as patched:
+        patched.setattr(TableModel, "save", lambda *_: 1 / 0)
+        assert isinstance(CliRunner().invoke(main, command).exception, ZeroDivisionError)
+    assert position_of(Path("run")).done == 3
+    other = CliRunner().invoke(main, [*command, "--alpha", "1"])
+    assert other.exit_code == 1 and "another fit: alpha was 0.0001 there and is 1.0 here" in other.stderr
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert sorted(os.listdir()) == ["model.safetensors", "table.csv"]
