@@ -106,7 +106,7 @@ class BaseMLP(
         Y = self._encode(y).astype(X.dtype)
         if not incremental or not hasattr(self, "_random_state"):
             self._random_state = check_random_state(self.random_state)
-        random = estimator_random.digest_of(self.random_state)
+        random = estimator_random.digest_of(self.random_state) if self.checkpoint is not None else None
         if fresh:
             self._initialise(X.shape[1], Y.shape[1], X.dtype.name)
         if self.early_stopping and incremental:

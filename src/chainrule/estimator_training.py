@@ -198,7 +198,7 @@ def fact_of(*parts: Any) -> dict[str, Any]:
             if array.dtype.hasobject:
                 digest.update(repr(array.tolist()).encode())
             else:
-                digest.update(np.ascontiguousarray(array).data.cast("B"))
+                digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     shape = parts[0].shape if hasattr(parts[0], "shape") else [len(parts[0])]
     return {"shape": list(shape), "sha256": digest.hexdigest()}
 
