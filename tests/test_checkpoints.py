@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -186,6 +187,26 @@ def test_a_fit_that_diverged_says_so_again(path):
             model.fit(X, X[:, 0])
         messages.append((str(caught.value), model.theta_.tobytes()))
     assert messages[0] == messages[1]
+
+
+def test_a_fit_that_diverges_after_it_went_on_goes_back_as_far(path, stop):
+    """To the parameters at the beginning of the epoch, whether or not it was stopped within it."""
+    options = {"hidden_layer_sizes": (), "solver": "gradient_descent", "learning_rate_init": 5.0}
+    options |= {"batch_size": 10, "max_iter": 200, "n_iter_no_change": 200}
+
+    def diverge(path=None):
+        model = small(path, MLPRegressor, **options)
+        with pytest.raises(DivergenceError) as caught:
+            model.fit(X, X[:, 0])
+        return str(caught.value), model.theta_.tobytes()
+
+    expected = diverge()
+    epoch, batch = map(int, re.search(r"in epoch (\d+), batch (\d+)", expected[0]).groups())
+    assert epoch > 2 and batch > 2
+    # A rest before each step, but for the first epoch, which has one.
+    stop(small(path, MLPRegressor, **options), 1 + 15 * (epoch - 2) + batch - 1, (X, X[:, 0]))
+    assert (position_of(path).done, position_of(path).step) == (epoch - 1, batch - 2)
+    assert diverge(path) == expected
 
 
 @pytest.mark.filterwarnings("ignore")
