@@ -25,8 +25,9 @@ ORDER = (
     {"spec"},
     {"parameters"},
     {"problem"},
-    {"reference", "elementary"},
+    {"reference", "elementary", "native"},
     {"units", "kernels"},
+    {"plan", "team"},
     {"templates", "loops"},
     {"compiled"},
     {"second_order"},
@@ -36,9 +37,11 @@ ORDER = (
     {"check"},
     {"trace_parts"},
     {"trace_equation"},
+    {"trace_numbers"},
     {"trace_markup", "trace_step"},
     {"trace"},
     {"trace_terminal"},
+    {"trace_update"},
     {"trace_units", "trace_matrices"},
     {"proofs"},
     {"one_thread"},
@@ -53,6 +56,7 @@ ORDER = (
     {"keeper"},
     {"estimator_docs", "estimator_random"},
     {"estimator_options", "estimator_metrics", "estimator_diagnosis", "estimator_training"},
+    {"row_weights"},
     {"estimator_base"},
     {"estimator_file"},
     {"classifier", "regressor"},
@@ -79,7 +83,7 @@ ORDER = (
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
 RUNS = ({"reference"}, {"elementary", "kernels", "templates", "loops", "compiled"})  # the two runs never meet
-MAY_IMPORT_NUMBA = {"elementary", "kernels", "compiled"}
+MAY_IMPORT_NUMBA = {"elementary", "native", "kernels", "compiled"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {
     "numba",

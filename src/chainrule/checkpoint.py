@@ -161,10 +161,8 @@ def _restore(metadata: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkp
 
 def _check(state: State, position: Position) -> None:
     """Refuse arrays that do not fit to each other."""
-    form = state.theta.dtype, state.theta.shape
-    same = [position.safe, *([] if state.best_theta is None else [state.best_theta])]
-    if any((a.dtype, a.shape) != form for a in (*same, *state.slots)):
-        raise ValueError("its parameters differ in shape or type")
+    best = [] if state.best_theta is None else [state.best_theta]
+    check_alike(state.theta, position.safe, *best, *state.slots)
     if position.losses.dtype != np.float64 or position.losses.shape != (position.step,):
         raise ValueError("its losses are not those of its steps")
     if min(state.t, state.samples, state.epochs, position.done, position.step) < 0:
@@ -175,6 +173,18 @@ def _check(state: State, position: Position) -> None:
         raise ValueError("its method has other parameters")
     if position.step and position.order is None:
         raise ValueError("it stands within an epoch that has no order")
+
+
+def check_alike(theta: Array, *others: Array) -> None:
+    """Refuse arrays that are not of the parameters' type and shape, for the compiled run trusts them.
+
+    Raises
+    ------
+    ValueError
+        If one is not.
+    """
+    if any((other.dtype, other.shape) != (theta.dtype, theta.shape) for other in others):
+        raise ValueError("its parameters, or what goes with them, differ in type or shape")
 
 
 def check_order(order: Array) -> None:

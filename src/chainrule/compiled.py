@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from chainrule import loops as loop_module
-from chainrule import templates
+from chainrule import team, templates
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
@@ -31,32 +31,40 @@ from chainrule.kernels import (
     specialise,
     template_name,
 )
-from chainrule.loops import (
+from chainrule.loops import HELPERS, LOOPS
+from chainrule.native import LINE
+from chainrule.parameters import Array
+from chainrule.plan import (
     A_AT,
     ACTIVATE,
+    ALIGNED,
     BACKWARD,
     C0,
     C1,
     D_AT,
     DEACTIVATE,
+    DZ_AT,
     FORWARD,
-    HELPERS,
     INPUTS,
-    LOOPS,
     P0,
     P1,
+    PIECE,
+    SLICES,
     UNITS,
     X_AT,
     Z_AT,
+    Desk,
     Method,
     Plan,
     Rows,
     Space,
+    Team,
 )
-from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective, Stretch, decay_free
 
 CHUNK = 2048  # rows of a full-batch pass that are in the workspace at once
+MEMBER = 1_000_000  # multiplications of a step that are worth a thread: some 20 microseconds
+CALL = 20 * MEMBER  # multiplications of a call that are worth waking the threads for
 
 
 @lru_cache
@@ -67,13 +75,14 @@ def signatures(dtype: str) -> dict[str, Any]:
     integer, real = types.int64, types.float64
     return {
         "call_forward": types.void(M, V, M),
-        "call_backward": types.void(M, M, V, M, V),
+        "call_backward": types.void(M, k["A"], V, M, V),
         "call_jacobian": types.void(M, M, M),
         "call_activate": types.void(M, V, M, R),
         "call_deactivate": types.void(M, M, V, M),
         "call_loss": real(M, M, V, F, V, M, R),
         "call_penalty": real(V, F, V),
-        "call_update": types.void(V, V, M, integer, integer, real, integer, R, V),
+        "call_update": types.void(V, V, M, integer, V),
+        "call_scalars": types.void(real, integer, R, V),
     }
 
 
@@ -154,34 +163,36 @@ def _penalty_address(name: str, dtype: str) -> int:
 
 
 @lru_cache
-def _update_address(
+def _method_addresses(
     name: str, step: Any, scalars: Any, slots: int, counts: tuple[int, int], dtype: str
-) -> int:
-    parts = {"step": step, "scalars": scalars, "N": counts[0], "M": counts[1]}
-    return _address("call_update", dtype, templates.UPDATES[slots], **parts)
+) -> tuple[int, int]:
+    update = _address("call_update", dtype, templates.UPDATES[slots], step=step, M=counts[1])
+    return update, _address("call_scalars", dtype, templates.optimiser_scalars, scalars=scalars, N=counts[0])
 
 
-def make_method(row: Optimiser, dtype: str) -> Method:
-    """An optimiser as the loops take it."""
+def make_method(row: Optimiser, dtype: str) -> tuple[Method, int]:
+    """An optimiser as the loops take it, and the number of its scalars."""
     assert row.step is not None and row.scalars is not None
     parameters = np.array([list(row.parameters.values()), decay_free(row)], dtype=np.float64)
     count = len(row.scalars(1.0, 1, *parameters[0]))
-    address = _update_address(
+    addresses = _method_addresses(
         row.name, row.step, row.scalars, len(row.slots), (len(row.parameters), count), dtype
     )
-    return Method(np.array([address]), parameters.reshape(2, -1), np.zeros(max(count, 1), dtype))
+    decays = np.array([int((parameters[0] != parameters[1]).any())])
+    return Method(np.array(addresses), parameters.reshape(2, -1), decays), count
 
 
 def make_plan(objective: Objective) -> Plan:
     """The plan of an objective: addresses, sizes and places."""
     network, dtype = objective.network, objective.network.dtype
-    table = np.full((len(network.layers), 14), -1, dtype=np.int64)
+    table = np.full((len(network.layers), 16), -1, dtype=np.int64)
     constants: list[float] = []
     column = network.inputs
     for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
         stretch, at = objective.layout.layer_slice(index), table[index]
         at[[FORWARD, BACKWARD]] = _layer_addresses(layer.kind, dtype)
         at[[INPUTS, UNITS]] = network.widths[index], layer.units
+        at[SLICES] = int(LAYERS[layer.kind].sliced)
         at[[P0, P1]] = stretch.start, stretch.stop
         at[[C0, C1]] = len(constants), len(constants) + len(row.parameters)
         constants += row.parameters.values()
@@ -195,12 +206,15 @@ def make_plan(objective: Objective) -> Plan:
             column += layer.units
             at[D_AT] = column
         column += layer.units
-    width = max(network.widths)
+    outputs_at = column
+    column += network.outputs
+    for index, layer in enumerate(network.layers):
+        table[index, DZ_AT] = column
+        column += layer.units
     coupled = [
         layer.units for layer, row in zip(network.layers, network.activations, strict=True) if row.coupled
     ]
-    scratch = 3 * max([network.outputs, *coupled])
-    places = np.array([*np.cumsum([column, network.outputs, width, width]), scratch])
+    places = np.array([outputs_at, column, 3 * max([network.outputs, *coupled])])
     strengths = {name: s for name, s in objective.strengths.items() if s}
     return Plan(
         layers=table,
@@ -263,26 +277,62 @@ class Run:
         self.dtype = objective.network.dtype
         self.plan = make_plan(objective)
         self.loops = loops(self.dtype)
-        self.method = make_method(optimiser, self.dtype) if optimiser and optimiser.step else None
-        self._space = Space(np.empty(0, self.dtype), np.empty(0, self.dtype), np.empty(0))
+        self.method, self._scalars = None, 0
+        if optimiser and optimiser.step:
+            self.method, self._scalars = make_method(optimiser, self.dtype)
+        self._spaces: list[Space] = []
+        self._desks: list[Desk] = []
         self._data: tuple[Any, Rows] | None = None
-        self._gradient = np.empty(objective.layout.size, self.dtype)
 
-    def _room(self, rows: int) -> Space:
+    # -------------------------------------------------------------- room and threads
+
+    def _space(self, rows: int, rank: int = 0) -> Space:
         """A workspace for that many rows, kept from call to call."""
-        if self._space.weights.size < rows:
-            self._space = Space(
-                np.empty(rows * int(self.plan.places[3]), self.dtype),
-                np.empty(rows, self.dtype),
-                np.empty(rows * int(self.plan.places[4])),
-            )
-        return self._space
+        while len(self._spaces) <= rank:
+            self._spaces.append(Space(np.empty(0, self.dtype), np.empty(0, self.dtype)))
+        if self._spaces[rank].weights.size < rows:
+            columns = int(self.plan.places[1])
+            self._spaces[rank] = Space(np.empty(rows * columns, self.dtype), np.empty(rows, self.dtype))
+        return self._spaces[rank]
+
+    def _desk(self, rows: int, rank: int) -> Desk:
+        """What a member of the team needs for that many rows of its own."""
+        scratch = rows * int(self.plan.places[2])
+        while len(self._desks) <= rank:
+            scalars = np.zeros((2, max(self._scalars, 1)), self.dtype)
+            self._desks.append(Desk(np.empty(0), np.empty(self._most_at_once(), self.dtype), scalars))
+        desk = self._desks[rank]
+        if desk.scratch.size < scratch:
+            self._desks[rank] = desk._replace(scratch=np.empty(scratch))
+        return self._desks[rank]
+
+    def _most_at_once(self) -> int:
+        """Parameters whose gradient is in a member's scratch at once."""
+        most = 0
+        for at in self.plan.layers:
+            size, row = at[P1] - at[P0], at[UNITS]
+            rest = size - at[INPUTS] * row  # the biases, which come with each piece
+            most = max(most, min(size, max(PIECE, row) + rest) if at[SLICES] else size)
+        return int(most)
+
+    def _members(self, rows: int, repeats: float) -> int:
+        """The number of threads that are worth it for a step of so many rows, done so many times."""
+        work = rows * self.objective.layout.size
+        if work * repeats < CALL:
+            return 1
+        return int(max(1, min(work // MEMBER, rows // ALIGNED)))
+
+    def _team(self, count: int) -> Team:
+        shares = np.zeros((2, count, LINE))
+        return Team(np.zeros(2 * LINE, np.int64), shares[0], shares[1])
 
     def _rows(self, batch: Batch) -> Rows:
         if self._data is None or self._data[0] is not batch:
             made = make_rows(batch.X, batch.Y, batch.weights, self.network.outputs, self.dtype)
             self._data = batch, made
         return self._data[1]
+
+    # -------------------------------------------------------------- what it runs
 
     def values(self, theta: Array, X: Any, layer: int = -1, link: bool = False) -> Array:
         """Values of a layer after its activation (the loss's z for the last one)."""
@@ -292,7 +342,20 @@ class Run:
         chunk = max(1, min(n, CHUNK))
         out = np.empty((n, self.network.layers[layer].units), self.dtype)
         order = np.arange(n)
-        self.loops.run_forward(self.plan, rows, theta, self._room(chunk), order, chunk, layer, link, out)
+
+        with team.gathered(self._members(chunk, n / chunk)) as count:
+
+            def work(rank: int) -> None:
+                self.loops.run_forward(
+                    self.plan, rows, theta, spaces[rank], desks[rank], rank, count, order, chunk, layer,
+                    link, out,
+                )  # fmt: skip
+
+            if count > 1:
+                chunk = min(chunk, -(-n // count))
+            spaces = [self._space(chunk, rank) for rank in range(count)]
+            desks = [self._desk(chunk, rank) for rank in range(count)]
+            team.together(count, work)
         return out
 
     def predict(self, theta: Array, X: Any) -> Array:
@@ -301,12 +364,19 @@ class Run:
 
     def _evaluate(self, theta: Array, batch: Batch, want: bool) -> tuple[float, Array]:
         n = len(batch)
-        chunk, gradient = max(1, min(n, CHUNK)), np.empty_like(self._gradient)
-        space, order = self._room(chunk), np.arange(n)
-        value = self.loops.run_gradient(
-            self.plan, self._rows(batch), theta, gradient, self._gradient, space, order, chunk, want
-        )
-        return float(value), gradient
+        chunk, gradient = max(1, min(n, CHUNK)), np.empty(self.objective.layout.size, self.dtype)
+        space, order, data = self._space(chunk), np.arange(n), self._rows(batch)
+        if not want:
+            gradient[:] = 0  # the penalties' derivative is added to it all the same
+        with team.gathered(self._members(chunk, n / chunk)) as count:
+            crew, desks = self._team(count), [self._desk(chunk, rank) for rank in range(count)]
+
+            def work(rank: int) -> float:
+                return self.loops.run_gradient(  # type: ignore[no-any-return]
+                    self.plan, data, theta, gradient, space, desks[rank], crew, rank, order, chunk, want
+                )
+
+            return float(team.together(count, work)), gradient
 
     def loss(self, theta: Array, batch: Batch) -> float:
         """Loss of all given rows with penalties."""
@@ -322,10 +392,11 @@ class Run:
         rows = make_rows(X, np.zeros((n, outputs), self.dtype), None, 0, self.dtype)
         J = np.zeros((n, outputs, self.objective.layout.size), self.dtype)
         kinds = [_jacobian_address(layer.kind, self.dtype) for layer in self.network.layers]
-        space, order = self._room(n), np.arange(n)
-        self.loops.run_jacobian(
-            self.plan, np.array(kinds), rows, theta, space, order, J, np.empty_like(self._gradient)
-        )
+        order = np.arange(n)
+        with team.gathered(1):
+            self.loops.run_jacobian(
+                self.plan, np.array(kinds), rows, theta, self._space(n), self._desk(n, 0), order, J
+            )
         return self.values(theta, X), J
 
     def steps(self, stretch: Stretch) -> int:
@@ -335,10 +406,16 @@ class Run:
         """
         s = stretch
         assert self.method is not None
+        method, data, space = self.method, self._rows(s.batch), self._space(s.batch_size)
         span = np.array([s.first, s.last, s.batch_size, s.t])
         seed = np.array([s.seed], dtype=np.uint64)
-        done = self.loops.run_steps(
-            self.plan, self._rows(s.batch), self.method, s.theta, s.slots, self._gradient,
-            self._room(s.batch_size), s.order, span, s.rates, s.losses, seed,
-        )  # fmt: skip
-        return int(done)
+        with team.gathered(self._members(s.batch_size, s.last - s.first)) as count:
+            crew, desks = self._team(count), [self._desk(s.batch_size, rank) for rank in range(count)]
+
+            def work(rank: int) -> int:
+                return self.loops.run_steps(  # type: ignore[no-any-return]
+                    self.plan, data, method, s.theta, s.slots, space, desks[rank], crew, rank, s.order,
+                    span, s.rates, s.losses, seed,
+                )  # fmt: skip
+
+            return int(team.together(count, work))

@@ -17,11 +17,11 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from chainrule import estimator_random, train
+from chainrule import estimator_random, row_weights, train
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, DivergenceError, OptionError
 from chainrule.estimator_diagnosis import DiagnosisMixin
@@ -124,21 +124,12 @@ class BaseMLP(
         return self
 
     def _weights(self, X: Any, y: Any, sample_weight: Any) -> Array | None:
-        weight: Any = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-            if (weight < 0).any():
-                row = int(np.argmax(weight < 0))
-                raise DataError(
-                    f"sample_weight must not be negative, but that of row {row} is {weight[row]:g}: "
-                    "leave such rows out or give them a weight of at least 0."
-                )
-            if not weight.any():
-                raise DataError("Every sample_weight is zero: at least one row must count.")
-        if getattr(self, "class_weight", None) is not None:
-            by_class = compute_sample_weight(self.class_weight, y).astype(X.dtype)
-            weight = by_class if weight is None else weight * by_class
-        return weight  # type: ignore[no-any-return]
+        weight = None if sample_weight is None else row_weights.checked(sample_weight, X)
+        self.__dict__.pop("class_weight_", None)  # of an earlier fit
+        if getattr(self, "class_weight", None) is None:
+            return weight
+        by_class, self.class_weight_ = row_weights.of_classes(self.class_weight, y, self.classes_)
+        return row_weights.product(weight, by_class.astype(X.dtype))
 
     def _hold_out(self, batch: Batch, y: Any, validation: Any) -> tuple[Batch, Any]:
         """The training rows, and the validation data (X, y, weights) if stopping goes by some."""
@@ -305,13 +296,15 @@ class BaseMLP(
             self._current(), to_rows(X), self._feature_layer(layer)
         )
 
-    def problem(self, X: Any, y: Any) -> tuple[Objective, Array, Batch]:
+    def problem(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Objective, Array, Batch]:
         """What this model minimises on the given rows: for checks and explanations.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Class weights, if the model was fitted with some, come on top, as `fit` found them.
 
         Returns
         -------
@@ -319,8 +312,12 @@ class BaseMLP(
         theta : ndarray of shape (parameters,)
         batch : Batch
         """
-        X = self._rows(X)
-        return self._objective(), self._current(), Batch(X, self._encode(np.asarray(y)).astype(X.dtype))
+        X, y = self._rows(X), np.asarray(y)
+        weight = None if sample_weight is None else row_weights.checked(sample_weight, X)
+        if hasattr(self, "class_weight_"):
+            by_class = row_weights.by_class(self.class_weight_, y, self.classes_).astype(X.dtype)
+            weight = row_weights.product(weight, by_class)
+        return self._objective(), self._current(), Batch(X, self._encode(y).astype(X.dtype), weight)
 
     def __getstate__(self) -> Any:
         state = dict(super().__getstate__())

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from chainrule import estimator_random, store, train
-from chainrule.checkpoint import Remembered, check_order, numbers_of
+from chainrule.checkpoint import Remembered, check_alike, check_order, numbers_of
 from chainrule.errors import FileError, OptionError
 from chainrule.evidence import Notes
 from chainrule.parameters import Array, Layout
@@ -79,6 +79,8 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     if hasattr(model, "classes_"):
         metadata["target"] = model._label_binarizer.y_type_
         metadata["classes"] = _labels(model.classes_, arrays)
+    if hasattr(model, "class_weight_"):
+        arrays["class_weight"] = model.class_weight_
     if hasattr(model, "_order"):
         arrays["order"] = model._order
     if state is not None:
@@ -204,6 +206,11 @@ def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Arr
     # scikit-learn transforms indicator matrices as they are, but looks at how it was fitted.
     binarizer.sparse_input_ = False
     model._label_binarizer, model.classes_ = binarizer, classes
+    if "class_weight" in arrays:
+        factors = arrays["class_weight"]
+        if factors.shape not in ((len(classes),), (len(classes), 2)):
+            raise ValueError("its class weights do not fit its classes")
+        model.class_weight_ = factors
 
 
 def _restore_state(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:
@@ -216,12 +223,8 @@ def _restore_state(model: Any, metadata: dict[str, Any], arrays: dict[str, Array
     if "state" in metadata:
         numbers = asdict(rebuild(Remembered, metadata["state"]))
         theta, slots = model.theta_, arrays["slots"]
-        best = arrays.get("best", theta.copy()) if metadata["has_best"] else None
-        if any(
-            (a.dtype, a.shape) != (theta.dtype, theta.shape)
-            for a in (*slots, *([] if best is None else [best]))
-        ):
-            raise ValueError("its optimiser's memory does not fit its parameters")
+        best = arrays.get("best", theta.copy()) if metadata.get("has_best") else None
+        check_alike(theta, *slots, *([] if best is None else [best]))
         model._state = train.State(theta, slots, history=model.history_, best_theta=best, **numbers)
         model.t_ = model._state.samples
         model.loss_curve_ = list(model.history_.get("loss", []))

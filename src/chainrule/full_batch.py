@@ -16,7 +16,12 @@ from chainrule.spec import Training
 
 
 def iterations(
-    run: Any, objective: Objective, training: Training, batch: Batch, theta: Array, start: Iterate | None
+    run: Any,
+    objective: Objective,
+    training: Training,
+    batch: Batch,
+    theta: Array,
+    start: Iterate | None = None,
 ) -> Iterator[Iterate]:
     """The iterations of a full-batch optimiser, from theta, or from where it stood before."""
     return METHODS[training.optimiser_row.name](run, objective, training, batch, theta, start)

@@ -37,11 +37,13 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from chainrule import elementary, equation
 from chainrule.equation import Function
+from chainrule.native import COMPILED, product
 
-COMPILED = not numba.config.DISABLE_JIT
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 PACKAGE = Path(__file__).parent
-OWN_FILES = ("elementary.py", "kernels.py", "templates.py", "loops.py", "compiled.py")
+OWN_FILES = tuple(
+    f"{name}.py" for name in ("elementary", "native", "kernels", "templates", "plan", "loops", "compiled")
+)
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "tanh", "erfc")
 
 
@@ -236,10 +238,7 @@ if COMPILED:
 
     @overload(equation.dot)
     def _dot(A, B, out):
-        def impl(A, B, out):
-            np.dot(A, B, out)
-
-        return impl
+        return lambda A, B, out: product(A, B, out)
 
     @overload(equation.add_to_rows)
     def _add_to_rows(Z, b):
@@ -390,6 +389,7 @@ def array_types(dtype: str) -> dict[str, Any]:
         "F": number,
         "V": types.Array(number, 1, "C"),
         "M": types.Array(number, 2, "C"),
+        "A": types.Array(number, 2, "A"),
         "DV": types.Array(number, 1, "C", readonly=True),
         "DM": types.Array(number, 2, "C", readonly=True),
         "R": types.Array(types.float64, 1, "C"),

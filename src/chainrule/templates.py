@@ -7,6 +7,7 @@ Names that a template leaves open (f, slope, value, step, N, ...) are bound by `
 
 from __future__ import annotations
 
+from chainrule.elementary import inlined
 from chainrule.equation import exp
 from chainrule.kernels import fixed
 
@@ -77,9 +78,30 @@ def deactivate_coupled(Z, A, c, dA):
             dA[i, k] = pullback(A[i, k], dA[i, k], s)
 
 
+@inlined
+def lanes(values):
+    """The sum of the values in eight lanes: one after the other each would wait for the one before."""
+    n = values.size // 8 * 8
+    a = b = c = d = e = f = g = h = 0.0
+    for i in range(0, n, 8):
+        a, b, c, d = a + values[i], b + values[i + 1], c + values[i + 2], d + values[i + 3]
+        e, f, g, h = e + values[i + 4], f + values[i + 5], g + values[i + 6], h + values[i + 7]
+    for i in range(n, values.size):
+        a += values[i]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
 def weigh(values, w, scale, dZ):
-    """The sum of the values, each row by its weight; the derivatives are weighted in place."""
-    total, K = 0.0, dZ.shape[1]
+    """The sum of the values, each row by its weight; the derivatives are weighted in place.
+
+    No weights stand for ones.
+    """
+    K, d = dZ.shape[1], dZ.reshape(-1)
+    if w.size == 0:
+        for i in range(d.size):
+            d[i] *= scale
+        return lanes(values[: d.size])
+    total = 0.0
     for i in range(dZ.shape[0]):
         g, part = w[i] * scale, 0.0
         for k in range(K):
@@ -109,34 +131,38 @@ def loss_coupled(Z, Y, w, scale, c, dZ, S):
 
 
 def penalty(w, strength, g):
-    total = 0.0
     for i in range(w.size):
         g[i] += strength * slope(w[i])
-        total += value(w[i])
-    return total * strength
+    n = w.size // 8 * 8
+    a = b = c = d = e = f = h = q = 0.0
+    for i in range(0, n, 8):
+        a, b, c, d = a + value(w[i]), b + value(w[i + 1]), c + value(w[i + 2]), d + value(w[i + 3])
+        e, f, h, q = e + value(w[i + 4]), f + value(w[i + 5]), h + value(w[i + 6]), q + value(w[i + 7])
+    for i in range(n, w.size):
+        a += value(w[i])
+    return (((a + b) + (c + d)) + ((e + f) + (h + q))) * strength
 
 
-def update_0(w, g, S, start, stop, rate, t, h, scalar):
+def optimiser_scalars(rate, t, h, out):
     for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
+        out[j] = s
+
+
+def update_0(w, g, S, start, scalar):
     c = fixed(scalar, M)
-    for i in range(start, stop):
+    for i in range(w.size):
         w[i] = step(w[i], g[i], *c)
 
 
-def update_1(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c, v = fixed(scalar, M), S[0]
-    for i in range(start, stop):
+def update_1(w, g, S, start, scalar):
+    c, v = fixed(scalar, M), S[0, start : start + w.size]
+    for i in range(w.size):
         w[i], v[i] = step(w[i], g[i], v[i], *c)
 
 
-def update_2(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c, m, v = fixed(scalar, M), S[0], S[1]
-    for i in range(start, stop):
+def update_2(w, g, S, start, scalar):
+    c, m, v = fixed(scalar, M), S[0, start : start + w.size], S[1, start : start + w.size]
+    for i in range(w.size):
         w[i], m[i], v[i] = step(w[i], g[i], m[i], v[i], *c)
 
 

@@ -114,6 +114,7 @@ class Flat:
     def __init__(self, name: str) -> None:
         self.name = name
         self.pieces: dict[tuple[Any, Any], Array] = {}
+        self.shape = (size(f"size of {name}"),)
 
     def __getitem__(self, stretch: slice) -> Piece:
         start, stop = sp.sympify(stretch.start or 0), sp.expand(stretch.stop)
