@@ -33,7 +33,7 @@ SOURCE = str(Path(store.__file__).parents[2])
 
 SOLVERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "gradient_descent")
 SCHEDULES = ("invscaling", "adaptive", "step", "cosine", "one_cycle", "warm_restarts")
-SMALL = {"hidden_layer_sizes": (8,), "batch_size": 30, "max_iter": 12, "random_state": 3}
+SMALL = {"hidden_layer_sizes": (8,), "batch_size": 30, "max_iter": 9, "random_state": 3}
 PLATEAU = {"tol": 0.02, "n_iter_no_change": 4}
 STOPPING = {"early_stopping": True, "n_iter_no_change": 3, "learning_rate_init": 0.05}
 

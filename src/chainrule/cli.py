@@ -188,7 +188,9 @@ def train(
     if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save
     model.save(output)
-    if checkpoint is not None and not interrupted:
+    if checkpoint is not None and interrupted:
+        cli_text.note([f"The same command goes on from the checkpoint {checkpoint}."])
+    elif checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     if as_json:
         print_json({**model.report_, "model": str(output)})
