@@ -150,6 +150,13 @@ def test_a_loaded_model_goes_on_with_early_stopping(tmp_path):
     np.testing.assert_array_equal(other.theta_, model._state.best_theta)
 
 
+def test_a_long_history_is_saved(tmp_path):
+    model = MLPRegressor(hidden_layer_sizes=(2,), random_state=0, max_iter=1)
+    model.partial_fit(XR, YR).history_["loss"] *= 10**6
+    model.save(tmp_path / "model")
+    assert chainrule.load(tmp_path / "model").history_ == model.history_
+
+
 @pytest.fixture(scope="module")
 def contents():
     model = MLPClassifier((5,), random_state=0, max_iter=2)
@@ -184,8 +191,10 @@ def contents():
         ({"target": "binary", "classes": ["a", "b"]}, {}),
         ({"classes": ["a", "b"]}, {}),
         ({"classes": "object"}, {}),
-        ({"history": {"loss": ["low"]}}, {}),
-        ({"history": []}, {}),
+        ({"history": ["loss", "more"]}, {}),
+        ({"history": [["loss"]]}, {}),
+        ({}, {"history 0": np.zeros((2, 2))}),
+        ({}, {"history 0": np.array([1])}),
         ({"state": {"t": 1}}, {}),
         ({"dropout_seed": None}, {}),
     ],

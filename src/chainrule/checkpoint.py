@@ -90,11 +90,12 @@ class Checkpoint:
         """
         state, position = self.state, self.position
         own, arrays = self.own
+        names, histories = spell_history(state.history)
         metadata = {
             "run": self.run,
             "state": numbers_of(state, Remembered),
             "position": numbers_of(position, Place),
-            "history": list(state.history),
+            "history": names,
             "outcome": None if self.outcome is None else asdict(self.outcome),
             "own": own,
         }
@@ -105,7 +106,7 @@ class Checkpoint:
             "losses": position.losses,
             "best": state.best_theta,
             "order": position.order,
-            **{f"history {i}": np.array(values) for i, values in enumerate(state.history.values())},
+            **histories,
             **{f"own {name}": array for name, array in arrays.items()},
         }
         if position.iterate is not None:
@@ -157,6 +158,29 @@ def _restore(metadata: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkp
         outcome=None if outcome is None else rebuild(Outcome, outcome),
         own=(dict(metadata["own"]), own),
     )
+
+
+def spell_history(history: Mapping[str, list[float]]) -> tuple[list[str], dict[str, Array]]:
+    """A history as names and arrays: as text, millions of epochs would be too long for a header."""
+    values = history.values()
+    return list(history), {f"history {i}": np.array(v, np.float64) for i, v in enumerate(values)}
+
+
+def read_history(names: Any, arrays: Mapping[str, Array]) -> dict[str, list[float]]:
+    """The inverse of `spell_history`.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If an array is missing, or is no sequence of numbers.
+    """
+    history = {}
+    for i, name in enumerate(names):
+        values = arrays[f"history {i}"]
+        if not isinstance(name, str) or values.dtype != np.float64 or values.ndim != 1:
+            raise ValueError("its history is none")
+        history[name] = values.tolist()
+    return history
 
 
 def _check(state: State, position: Position) -> None:

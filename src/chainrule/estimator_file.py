@@ -10,7 +10,14 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from chainrule import estimator_random, store, train
-from chainrule.checkpoint import Remembered, check_alike, check_order, numbers_of
+from chainrule.checkpoint import (
+    Remembered,
+    check_alike,
+    check_order,
+    numbers_of,
+    read_history,
+    spell_history,
+)
 from chainrule.errors import FileError, OptionError
 from chainrule.evidence import Notes
 from chainrule.parameters import Array, Layout
@@ -69,9 +76,10 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         "network": model.network_.as_dict(),
         "options": {k: _plain(v) for k, v in model.get_params(deep=False).items() if _storable(k, v)},
         "fitted": {k: _plain(getattr(model, k)) for k in PLAIN if getattr(model, k, None) is not None},
-        "history": getattr(model, "history_", {}),
         "dropout_seed": model._dropout_seed,
     }
+    metadata["history"], histories = spell_history(getattr(model, "history_", {}))
+    arrays.update(histories)
     if hasattr(model, "_notes"):
         metadata["notes"] = model._notes.as_dict()
     if hasattr(model, "feature_names_in_"):
@@ -173,7 +181,7 @@ def _restore(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> An
     model.out_activation_ = {"sigmoid": "logistic", "exponential": "exp"}.get(
         network.loss_row.link, network.loss_row.link
     )
-    model.history_ = {name: list(map(float, values)) for name, values in metadata["history"].items()}
+    model.history_ = read_history(metadata["history"], arrays)
     model._dropout_seed, model._split = int(metadata["dropout_seed"]), None
     if "notes" in metadata:
         model._notes = Notes.from_dict(metadata["notes"])
