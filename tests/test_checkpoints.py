@@ -139,6 +139,22 @@ def test_validation_rows_of_ones_own(path, stop):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_options_and_targets_of_any_type(path, stop):
+    labels = np.array(["low", "middle", "high"], dtype=object)[Y]
+    options = {
+        "hidden_layer_sizes": np.array([5, 4]),
+        "activation": ("tanh", "relu"),
+        "alpha": np.float32(0.5),
+    }
+    given = {"validation_data": (X[:30].tolist(), labels[:30], None)}
+    stop(small(path, **options), 6, (X, labels), **given)
+    found = small(path, **options).fit(X, labels, **given)
+    assert digest_of(found) == digest_of(small(**options).fit(X, labels, **given))
+    with pytest.raises(FileError, match="validation_data held other values there"):
+        small(path, **options).fit(X, labels, validation_data=(X[:30], labels[30:60]))
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_sparse_rows(path, stop):
     rows = sparse.csr_matrix(X * (np.abs(X) > 0.5))
     stop(small(path), 6, (rows, Y))
@@ -320,7 +336,10 @@ def test_what_a_killed_process_left_is_removed(path):
         ({"random_state": 4}, "random_state was 3 there and is 4 here"),
         ({"class_weight": {0: 2.0, 1: 1.0, 2: 1.0}}, "class_weight was None there"),
         ({"metric": len}, "metric was None there and is 'len' here"),
-        ({"init_weights": ([np.ones((4, 8)), np.ones((8, 3))], [np.ones(8), np.ones(3)])}, "init_weights"),
+        (
+            {"init_weights": ([np.ones((4, 8)), np.ones((8, 3))], [np.ones(8), np.ones(3)])},
+            "there was no init_weights there",
+        ),
         ({"X": X[:-1], "y": Y[:-1]}, r"X had the shape \(150, 4\) there and has \(149, 4\) here"),
         ({"X": X + 1}, "X held other values there"),
         ({"y": Y[::-1]}, "y held other values there"),
@@ -427,12 +446,15 @@ RANDOM = [np.zeros(623, np.int64), np.zeros(624, np.int64)]
         {"arrays": {"own first": np.zeros(3)}},
         {"arrays": {"own first": None}},
         {"arrays": {"own held": np.arange(9), "own kept": np.arange(9)}},
+        {"arrays": {"own held": np.arange(9), "own kept": np.arange(9, 149)}},
+        {"arrays": {"own held": np.arange(9.0), "own kept": np.arange(9.0, 150)}},
         {"metadata": {"state": {}}},
         {"metadata": {"position": {"done": -1, "step": 0}}},
         {"metadata": {"position": {"done": 1, "step": 5}}, "arrays": {"losses": np.zeros(5)}},
         {"metadata": {"position": {"done": 1, "step": 3}}, "arrays": {"losses": np.zeros(3), "order": None}},
         {"metadata": {"outcome": {"reason": "x", "cause": "y"}}},
         {"metadata": {"history": ["loss", "more"]}},
+        {"arrays": {"history 0": np.zeros((2, 2))}},
         {"metadata": {"method": {"value": 0.0, "evaluations": 1, "damping": 0.0}}},
         {"metadata": {"run": [1]}},
         {"own": {"random": [625, 0, 0.0]}},
@@ -447,6 +469,27 @@ def test_what_does_not_fit_together_is_refused(begun, change):
     changed(begun, **change)
     with pytest.raises(FileError, match="does not fit"):
         small(begun).fit(X, Y)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["theta", "gradient", "s", "y", "rho"])
+def test_a_method_that_does_not_fit_is_refused(path, stop, name):
+    model = MLPClassifier((4,), solver="lbfgs", random_state=0, checkpoint=path, checkpoint_every=0)
+    stop(model, 5)
+    changed(path, arrays={f"method {name}": np.zeros((2, 7))})
+    with pytest.raises(FileError, match="does not fit"):
+        model.fit(X, Y)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_method_of_other_parameters_is_refused(path, stop):
+    model = MLPClassifier((4,), solver="lbfgs", random_state=0, checkpoint=path, checkpoint_every=0)
+    stop(model, 2)
+    wide, none = np.zeros(7), np.zeros((0, 7))
+    arrays = {"theta": wide, "gradient": wide, "s": none, "y": none, "rho": np.zeros(0)}
+    changed(path, arrays={f"method {name}": array for name, array in arrays.items()})
+    with pytest.raises(FileError, match="its method has other parameters"):
+        model.fit(X, Y)
 
 
 @pytest.mark.filterwarnings("ignore")

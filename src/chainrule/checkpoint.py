@@ -142,7 +142,7 @@ def read(path: str) -> Checkpoint | None:
 def _restore(metadata: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoint:
     numbers = asdict(rebuild(Remembered, metadata["state"]))
     place = rebuild(Place, metadata["position"])
-    history = {name: arrays[f"history {i}"].tolist() for i, name in enumerate(metadata["history"])}
+    history = read_history(metadata["history"], arrays)
     state = State(arrays["theta"], arrays["slots"], history=history, best_theta=arrays.get("best"), **numbers)
     iterate = _iterate(metadata["method"], arrays) if "method" in metadata else None
     position = Position(

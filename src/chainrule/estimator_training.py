@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from chainrule import estimator_random, train
-from chainrule.checkpoint import Contents
+from chainrule.checkpoint import Contents, check_order
 from chainrule.errors import FileError
 from chainrule.evidence import Notes
 from chainrule.keeper import Keeper
@@ -136,7 +136,8 @@ class TrainingMixin:
         if self.checkpoint is None:
             return None
         run = {"the estimator": type(self).__name__, "random_state": random, **self._facts()}
-        run["init_weights"] = None if self.init_weights is None else fact_of(*self.init_weights)
+        given = self.init_weights
+        run["init_weights"] = None if given is None else fact_of(*given[0], *given[1])
         run["the first weights"] = None if fresh else fact_of(self._current())
         run |= {"X": fact_of(data.X), "y": fact_of(data.Y)}
         run["sample_weight"] = None if data.weights is None else fact_of(data.weights)
@@ -183,8 +184,9 @@ class TrainingMixin:
         self._notes = Notes.from_dict(facts["notes"])
         if "held" in arrays:
             self._split = [arrays["kept"], arrays["held"]]
-            if not np.array_equal(np.sort(np.concatenate(self._split)), np.arange(rows)):
-                raise ValueError("its parts of the rows are none")
+            check_order(np.concatenate(self._split))
+            if sum(map(len, self._split)) != rows:
+                raise ValueError("its parts of the rows are of other rows")
         estimator_random.restore(self._random_state, facts["random"], arrays["random"])
 
 
@@ -199,7 +201,7 @@ def fact_of(*parts: Any) -> dict[str, Any]:
                 digest.update(repr(array.tolist()).encode())
             else:
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    shape = parts[0].shape if hasattr(parts[0], "shape") else [len(parts[0])]
+    shape = parts[0].shape if hasattr(parts[0], "shape") else np.shape(parts[0])
     return {"shape": list(shape), "sha256": digest.hexdigest()}
 
 
@@ -207,8 +209,6 @@ def _arrays(part: Any) -> list[Any]:
     if sparse.issparse(part):
         part = part.tocsr()
         return [part.data, part.indices, part.indptr]
-    if isinstance(part, (list, tuple)) and any(np.ndim(item) for item in part):  # one for each layer
-        return [np.asarray(item) for item in part]
     return [np.asarray(part)]
 
 
