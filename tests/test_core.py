@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import itertools
 
 import numpy as np
@@ -13,7 +15,7 @@ import chainrule
 import chainrule.equations.activations
 import chainrule.reference
 from chainrule import second_order, train
-from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, SCHEDULES
+from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, OPTIMISERS, SCHEDULES
 from chainrule.errors import OptionError
 from chainrule.parameters import Layout, initial
 from chainrule.problem import Batch, Objective
@@ -309,6 +311,40 @@ class TestTraining:
             run_training(Training("levenberg_marquardt"), loss="poisson")
         with pytest.raises(OptionError, match="no penalty but l2"):
             run_training(Training("levenberg_marquardt"), strengths={"l1": 0.1})
+
+    @pytest.mark.parametrize(
+        "training",
+        [
+            *(Training(name, epochs=5, batch_size=20, tol=1e-9) for name in OPTIMISERS),
+            *(Training("momentum", 0.1, name, 20, 5, tol=10.0, patience=1) for name in SCHEDULES),
+        ],
+        ids=lambda training: f"{training.optimiser} {training.schedule}",
+    )
+    def test_it_goes_on_from_any_rest_with_the_same_bits(self, training, monkeypatch):
+        monkeypatch.setattr(train, "SLICE_SECONDS", 0.0)  # after the first epoch, a rest after each step
+        rows, kept = 60, []
+
+        def go_on(state, position, rng, **options):
+            objective = Objective(make_network("squared_error", "tanh"))
+            batch = make_problem(objective.network, rows=rows)[1]
+            options["monitor"] = train.Monitor("size", lambda predict: float(abs(predict(batch.X)).sum()))
+            run = train.make_run(objective, training, "interpreted")
+            order = functools.partial(rng.permutation, rows)
+            return train.fit(
+                objective, training, batch, state, run=run, order=order, position=position, **options
+            )
+
+        theta = make_problem(make_network("squared_error", "tanh"))[0]
+        state, rng = train.State.begin(theta, training), np.random.default_rng(0)
+        position = train.Position(theta.copy())
+        outcome = go_on(
+            state, position, rng, rest=lambda position: kept.append(copy.deepcopy((state, position, rng)))
+        )
+        assert len(kept) >= 3
+        for again, place, numbers in kept:
+            assert go_on(again, place, numbers) == outcome
+            for name, value in vars(state).items():
+                np.testing.assert_array_equal(getattr(again, name), value)
 
     def test_an_unknown_engine_gets_a_sentence(self):
         with pytest.raises(OptionError, match="engine must be"):

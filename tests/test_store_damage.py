@@ -79,6 +79,13 @@ def test_empty(path):
     assert "it is empty" in refusal(path, b"")
 
 
+def test_a_file_beyond_any_memory(model):
+    """It has holes, so it takes no room on the disk."""
+    os.truncate(model, 2**43)
+    with pytest.raises(FileError, match="it is larger than the memory that is free"):
+        store.read(model)
+
+
 def test_every_flipped_bit_is_caught(model):
     file = model.read_bytes()
     for position in range(8 * len(file)):

@@ -107,6 +107,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         init="auto",
         init_weights=None,
         engine="compiled",
+        checkpoint=None,
+        checkpoint_every=60.0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -142,6 +144,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.init = init
         self.init_weights = init_weights
         self.engine = engine
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # -------------------------------------------------------------- targets
 

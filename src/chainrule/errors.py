@@ -20,7 +20,7 @@ class DivergenceError(ChainruleError, ValueError):
 
 
 class FileError(ChainruleError, ValueError):
-    """A model file is damaged, is not a model file, or is of a version that cannot be read."""
+    """A model file or a checkpoint is damaged, is none, is of a newer version, or is of another fit."""
 
 
 class CheckError(ChainruleError, AssertionError):

@@ -21,12 +21,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from chainrule import row_weights, train
+from chainrule import estimator_random, row_weights, train
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, DivergenceError, OptionError
 from chainrule.estimator_diagnosis import DiagnosisMixin
 from chainrule.estimator_metrics import MetricsMixin
 from chainrule.estimator_options import OptionsMixin
+from chainrule.estimator_training import TrainingMixin
 from chainrule.parameters import Array, Layout, initial
 from chainrule.problem import Batch, Objective
 from chainrule.spec import Training
@@ -38,6 +39,7 @@ class BaseMLP(
     OptionsMixin,
     MetricsMixin,
     DiagnosisMixin,
+    TrainingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -81,7 +83,7 @@ class BaseMLP(
         self._expose(self._draw())
         # Drawn from a stream of its own, so that the shuffles stay those of scikit-learn.
         self._dropout_seed = int(self._random_state.get_state()[1][0])
-        self._state: train.State | None = None
+        self._state = None
         self._split: Any = None
         if self._is_stochastic():
             self.loss_curve_: list[float] = []
@@ -104,16 +106,19 @@ class BaseMLP(
         Y = self._encode(y).astype(X.dtype)
         if not incremental or not hasattr(self, "_random_state"):
             self._random_state = check_random_state(self.random_state)
+        random = estimator_random.digest_of(self.random_state) if self.checkpoint is not None else None
         if fresh:
             self._initialise(X.shape[1], Y.shape[1], X.dtype.name)
         if self.early_stopping and incremental:
             raise OptionError("partial_fit does not support early_stopping=True")
-        data, held = self._hold_out(Batch(X, Y, weight), y, validation)
+        batch = Batch(X, Y, weight)
+        keeper = None if incremental else self._keeper(batch, validation, random, fresh=fresh)
+        data, held = self._hold_out(batch, y, validation)
         training = self._training(len(data))
         state = self._make_state(training, incremental=incremental)
-        first = state.theta.copy()
-        self._note_begin(training, first, data, incremental=incremental)
-        outcome = self._train(training, data, held, state, incremental=incremental)
+        first, begun = self._begin(training, state, data, keeper, incremental=incremental)
+        outcome = self._train(training, data, held, state, keeper, incremental=incremental)
+        self._new_losses = state.history.get("loss", [])[begun:]
         self._note_end(first, state.theta, data, held, incremental=incremental)
         self._finish(training, state, outcome, data, incremental=incremental)
         return self
@@ -153,59 +158,6 @@ class BaseMLP(
                 stratify=stratify,
             )
         return self._split
-
-    def _make_state(self, training: Training, *, incremental: bool) -> train.State:
-        theta = self._current()
-        if self._state is None:
-            self._state = train.State.begin(theta, training)
-        self._state.theta = theta
-        rows = len(training.optimiser_row.slots)
-        if not incremental or self._state.slots.shape != (rows, theta.size):
-            self._state.restart_optimiser(training)
-        return self._state
-
-    def _train(
-        self, training: Training, data: Batch, held: Any, state: train.State, *, incremental: bool
-    ) -> train.Outcome:
-        objective = self._objective()
-        self._runs = threading.local()  # the network may have changed
-        monitor, watched = self._monitors(held, data)
-        before = state.history.get("loss", [])[:]
-        # Each epoch shuffles the order of the one before, so partial_fit must remember it.
-        order = getattr(self, "_order", ()) if incremental else ()
-        if len(order) != len(data):
-            order = np.arange(len(data))
-
-        def next_order() -> Any:
-            # The draw of sklearn.utils.shuffle, without its checks.
-            nonlocal order
-            if self.shuffle:
-                places = np.arange(len(order))
-                self._random_state.shuffle(places)
-                order = order[places]
-            return order
-
-        callbacks = [*self._callbacks()]
-        if self.verbose:
-            callbacks.insert(0, lambda epoch: self._report(epoch, monitor))
-        outcome = train.fit(
-            objective,
-            training,
-            data,
-            state,
-            run=train.make_run(objective, training, self.engine),
-            order=next_order,
-            monitor=monitor,
-            watched=watched,
-            callbacks=callbacks,
-            epochs=1 if incremental else None,
-            announce=print if self.verbose else None,
-        )
-        if incremental:
-            self._order = order
-        self.history_ = state.history
-        self._new_losses = state.history.get("loss", [])[len(before) :]
-        return outcome
 
     def _callbacks(self) -> Sequence[train.Callback]:
         return self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]

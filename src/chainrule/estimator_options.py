@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -60,6 +61,8 @@ class OptionsMixin:
         "init": [str, list, tuple],
         "init_weights": [None, list, tuple],
         "engine": [StrOptions({"compiled", "interpreted"})],
+        "checkpoint": [None, str, os.PathLike],
+        "checkpoint_every": [Interval(Real, 0, None, closed="left")],
     }
 
     def _hidden(self) -> list[int]:

@@ -94,6 +94,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         init="auto",
         init_weights=None,
         engine="compiled",
+        checkpoint=None,
+        checkpoint_every=60.0,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -128,6 +130,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.init = init
         self.init_weights = init_weights
         self.engine = engine
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # -------------------------------------------------------------- targets
 

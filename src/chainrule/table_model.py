@@ -48,7 +48,8 @@ class TableModel:
     random_state : int
         Seed of the rows' parts and of training.
     **options
-        Options of the estimator, such as ``hidden_layer_sizes=(64, 32)`` or ``activation="tanh"``.
+        Options of the estimator, such as ``hidden_layer_sizes=(64, 32)``, ``activation="tanh"`` or
+        ``checkpoint="run.checkpoint"``.
 
     Attributes
     ----------
