@@ -57,6 +57,7 @@ ORDER = (
     {"store"},
     {"checkpoint"},
     {"keeper"},
+    {"predictor"},
     {"estimator_docs", "estimator_random"},
     {"estimator_options", "estimator_metrics", "estimator_diagnosis", "estimator_training"},
     {"row_weights"},

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from chainrule.errors import DataError, OptionError
-from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available
+from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available, to_rows
 from chainrule.estimator_docs import documented
 from chainrule.estimator_file import from_contents, save, to_contents
 from chainrule.parameters import Array
@@ -204,6 +204,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         flat = output.ravel() if self.n_outputs_ == 1 else output
         return self._label_binarizer.inverse_transform(flat)
 
+    def _is_pair(self) -> bool:
+        """Whether one output tells the probabilities of two classes."""
+        return self.n_outputs_ == 1 and len(self.classes_) == 2
+
+    def _predictor_form(self) -> tuple[bool, bool]:
+        return self._is_pair(), False
+
     def _probabilities(self, output: Array) -> Array:
         if self.n_outputs_ > 1:
             return output
@@ -286,7 +293,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
             In [0, 1]; columns are ordered as `classes_`.
         """
-        return self._probabilities(self._output(self._input(X)))
+        X = self._input(X)
+        if self._is_pair():
+            return self._run().predict_pair(self._current(), to_rows(X))  # type: ignore[no-any-return]
+        return self._probabilities(self._output(X))
 
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of `predict_proba`.

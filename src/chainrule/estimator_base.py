@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Sequence
+from itertools import chain
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from chainrule.estimator_metrics import MetricsMixin
 from chainrule.estimator_options import OptionsMixin
 from chainrule.estimator_training import TrainingMixin
 from chainrule.parameters import Array, Layout, initial
+from chainrule.predictor import Predictor, is_plain
 from chainrule.problem import Batch, Objective
 from chainrule.spec import Training
 
@@ -54,10 +57,13 @@ class BaseMLP(
         self.theta_ = theta
         self.coefs_ = layout.views(theta, "W")
         self.intercepts_ = layout.views(theta, "b")
+        self._exposed = [*self.coefs_, *self.intercepts_]
 
     def _current(self) -> Array:
         """The flat parameters; arrays that a user has put into coefs_ or intercepts_ are taken over."""
         lists = self.coefs_, self.intercepts_
+        if all(map(is_, chain(*lists), self._exposed)):
+            return self.theta_
         foreign = any(not np.may_share_memory(array, self.theta_) for arrays in lists for array in arrays)
         if foreign:
             self._expose(Layout(self.network_).pack(*lists))
@@ -253,6 +259,8 @@ class BaseMLP(
         return to_rows(self._input(X))
 
     def _input(self, X: Any) -> Any:
+        if is_plain(self, X):
+            return X
         check_is_fitted(self)
         return validate_data(
             self, X, accept_sparse=["csr", "csc"], dtype=np.dtype(self.network_.dtype), reset=False
@@ -296,6 +304,27 @@ class BaseMLP(
             self._current(), to_rows(X), self._feature_layer(layer)
         )
 
+    def predictor(self) -> Predictor:
+        """A function that predicts single rows in a few microseconds.
+
+        Returns
+        -------
+        Predictor
+
+        Examples
+        --------
+        >>> from chainrule import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier((16,), "tanh", solver="lbfgs", random_state=0).fit(X, y)
+        >>> predict = model.predictor()
+        >>> float(predict(X[60]).sum().round(6))
+        1.0
+        """
+        check_is_fitted(self)
+        pair, flatten = self._predictor_form()
+        return Predictor(self.network_, self._current(), pair, flatten, self.engine)
+
     def problem(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Objective, Array, Batch]:
         """What this model minimises on the given rows: for checks and explanations.
 
@@ -322,6 +351,7 @@ class BaseMLP(
     def __getstate__(self) -> Any:
         state = dict(super().__getstate__())
         state.pop("_runs", None)
+        state.pop("_exposed", None)
         return state
 
     def __setstate__(self, state: Any) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import workspace
-from chainrule.native import borrowed, flat, meet
+from chainrule.native import borrowed, flat, matrix_at, meet
 from chainrule.plan import (
     A_AT,
     ACTIVATE,
@@ -37,6 +37,9 @@ from chainrule.plan import (
     UNITS,
     X_AT,
     Z_AT,
+    Desk,
+    Plan,
+    Space,
 )
 from chainrule.workspace import gather, lent, rows_of, share, total_weight, view, weigh_rows
 
@@ -303,6 +306,47 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
             part[:] = A
 
 
+def opened(ticket):
+    """A plan, parameters and room from their addresses and sizes: see `chainrule.planning.make_ticket`."""
+    depth, columns = ticket[0], ticket[1]
+    layers, places = integers_at(ticket[2], depth * columns), integers_at(ticket[4], 2)
+    constants, theta = numbers_at(ticket[6], ticket[7]), numbers_at(ticket[8], ticket[9])
+    dropout, loss = reals_at(ticket[10], depth), integers_at(ticket[12], 2)
+    loss_constants, none = numbers_at(ticket[14], ticket[15]), integers_at(ticket[2], 0)
+    plan = Plan(
+        matrix_at(layers, 0, depth, columns), constants, dropout, loss, loss_constants, none, dropout[:0],
+        matrix_at(none, 0, 0, 3), places, none,
+    )  # fmt: skip
+    space = Space(numbers_at(ticket[16], ticket[17]), constants[:0])
+    desk = Desk(reals_at(ticket[18], ticket[19]), constants[:0], matrix_at(constants, 0, 0, 1))
+    return plan, theta, space, desk
+
+
+def run_rows(ticket, X, pair, out):
+    """Predictions of a few rows; of a `pair` of classes both probabilities.
+
+    The call takes in three arrays where `run_forward` has twenty, for which a small network need not wait.
+    """
+    plan, theta, space, desk = opened(ticket)
+    X, out, n = borrowed(X), borrowed(out), X.shape[0]
+    inputs, last = (
+        flat(view(space.work, plan.layers[0, X_AT], n, plan.layers[0, INPUTS])),
+        plan.layers.shape[0] - 1,
+    )
+    given = flat(X)
+    for i in range(inputs.size):
+        inputs[i] = given[i]
+    forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
+    A = view(space.work, plan.layers[last, D_AT], n, plan.layers[last, UNITS])
+    if not pair:
+        call_activate(plan.loss[1], (A, plan.loss_constants[:0], out, desk.scratch))
+        return
+    one = view(space.work, plan.layers[last, DZ_AT], n, 1)
+    call_activate(plan.loss[1], (A, plan.loss_constants[:0], one, desk.scratch))
+    for i in range(n):
+        out[i, 0], out[i, 1] = 1 - one[i, 0], one[i, 0]
+
+
 def run_jacobian(plan, addresses, data, theta, space, desk, order, J):
     """J[i, k] = derivatives of output k of row i; all rows fit into the workspace."""
     n, outputs, depth = order.size, J.shape[1], plan.layers.shape[0]
@@ -324,6 +368,6 @@ def run_jacobian(plan, addresses, data, theta, space, desk, order, J):
 
 HELPERS = (
     *workspace.HELPERS, drop, forward_pass, loss_pass, backward_pass, load, penalty_scale, penalise, move,
-    pieces, piece_gradient, update_pass, gathered, add_gradient,
+    pieces, piece_gradient, update_pass, gathered, add_gradient, opened,
 )  # fmt: skip
-LOOPS = (run_steps, run_gradient, run_forward, run_jacobian)
+LOOPS = (run_steps, run_gradient, run_forward, run_rows, run_jacobian)

@@ -18,6 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
+from numba.np.arrayobj import populate_array
 
 COMPILED = not numba.config.DISABLE_JIT
 PRODUCTS = {"float32": "chainrule_sgemm", "float64": "chainrule_dgemm"}
@@ -70,6 +71,25 @@ def product(A: Any, B: Any, out: Any) -> None:
     np.dot(A, B, out=out)
 
 
+def vectors(dtype: str) -> Any:
+    """A function ``at(address, size)`` that sees memory as a vector of a dtype; only for compiled code."""
+
+    @intrinsic
+    def at(typing_context: Any, address: Any, size: Any) -> Any:
+        kind = types.Array(getattr(types, dtype), 1, "C")
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            data = builder.inttoptr(values[0], context.get_value_type(kind.dtype).as_pointer())
+            made = context.make_array(kind)(context, builder)
+            step = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+            populate_array(made, data, [values[1]], [step], step, meminfo=None)
+            return made._getvalue()
+
+        return kind(types.int64, types.int64), generate
+
+    return at
+
+
 # ------------------------------------------------------------------ threads
 
 
@@ -87,7 +107,6 @@ def meet(counters: Any, count: int) -> None:
 if COMPILED:
     from numba.core.imputils import impl_ret_borrowed
     from numba.extending import overload
-    from numba.np.arrayobj import populate_array
 
     Pointer = ir.IntType(8).as_pointer()
 

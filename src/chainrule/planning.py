@@ -28,6 +28,7 @@ from chainrule.kernels import (
     template_name,
 )
 from chainrule.loops import HELPERS, LOOPS
+from chainrule.native import COMPILED, vectors
 from chainrule.parameters import Array
 from chainrule.plan import (
     A_AT,
@@ -46,9 +47,11 @@ from chainrule.plan import (
     UNITS,
     X_AT,
     Z_AT,
+    Desk,
     Method,
     Plan,
     Rows,
+    Space,
 )
 from chainrule.problem import Objective, decay_free
 
@@ -77,6 +80,8 @@ def loops(dtype: str) -> SimpleNamespace:
     """The loops of a dtype, each compiled at its first call."""
     scope = {**vars(workspace), **vars(loop_module)}
     scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
+    if COMPILED:
+        scope.update(integers_at=vectors("int64"), reals_at=vectors("float64"), numbers_at=vectors(dtype))
     scope.update(layer_key=specialise(stream_key, literals=False), coin=specialise(kept, literals=False))
     for helper in HELPERS:
         scope[helper.__name__] = register_jitable(rebind(helper, scope))
@@ -219,6 +224,16 @@ def _loss_addresses(row: Loss, dtype: str) -> tuple[int, int]:
         _loss_address(row.value, row.slope, row.coupled, len(row.parameters), dtype),
         _activate_address(link.f, link.coupled, len(link.parameters), dtype),
     )
+
+
+def make_ticket(plan: Plan, theta: Array, space: Space, desk: Desk) -> Array:
+    """Addresses and sizes of what `run_rows` needs; who holds the ticket keeps the arrays alive."""
+    arrays = (
+        plan.layers, plan.places, plan.constants, theta, plan.dropout, plan.loss, plan.loss_constants,
+        space.work, desk.scratch,
+    )  # fmt: skip
+    entries = [*plan.layers.shape, *(fact for a in arrays for fact in (a.ctypes.data, a.size))]
+    return np.array(entries, dtype=np.int64)
 
 
 def make_rows(X: Any, Y: Array | None, weights: Array | None, outputs: int, dtype: str) -> Rows:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from chainrule.equations import LOSSES
 from chainrule.errors import DataError, OptionError
@@ -221,6 +221,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
+    def _predictor_form(self) -> tuple[bool, bool]:
+        return False, self.n_outputs_ == 1
+
     def predict(self, X: Any) -> Array:
         """The predicted number (or numbers) of each row.
 
@@ -232,7 +235,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        check_is_fitted(self)
         return self._from_output(self._output(self._input(X)))
 
     save = save
