@@ -253,9 +253,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
+        check_labels(classes, "classes")
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
-            check_labels(y if multilabel else classes, "y" if multilabel else "classes")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         return self._fit(X, y, sample_weight, incremental=True)
 

@@ -85,14 +85,14 @@ class OutcomeMixin:
         """The output, unless a row's values were too large to compute one."""
         if np.isfinite(output).all():
             return output
+        if self.stop_reason_ == "diverged" or not np.isfinite(self.theta_).all():
+            raise DataError(
+                "The prediction is not finite, for the network's weights are not, or are too large since its "
+                "training diverged: fit it again, with a lower learning rate."
+            )
         row = int(np.argmin(np.isfinite(output).all(axis=1)))
         values = X[[row]].toarray().ravel() if hasattr(X, "toarray") else X[row]
         column = int(np.argmax(np.abs(values)))
-        if not np.isfinite(self.theta_).all():
-            raise DataError(
-                "The network has weights that are not finite, so it cannot predict: correct coefs_ and "
-                "intercepts_, or fit it again."
-            )
         raise DataError(
             f"The prediction of row {row} is not finite, for its values are too large for this network: "
             f"X[{row}, {column}] is {values[column]:g}. Scale the rows as those in training were."

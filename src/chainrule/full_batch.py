@@ -18,7 +18,13 @@ def iterations(
     run: Any, objective: Objective, training: Training, batch: Batch, theta: Array
 ) -> Iterator[second_order.Iterate]:
     """The iterations of a full-batch optimiser, from theta."""
-    return METHODS[training.optimiser_row.name](run, objective, training, batch, theta)
+    found = METHODS[training.optimiser_row.name](run, objective, training, batch, theta)
+    while True:
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the value
+            iterate = next(found, None)
+        if iterate is None:
+            return
+        yield iterate
 
 
 def _lbfgs(
