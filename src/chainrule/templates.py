@@ -10,6 +10,10 @@ from __future__ import annotations
 from chainrule.equation import exp
 from chainrule.kernels import fixed
 
+BLOCK = 16  # terms that are added up plainly: with 1000 of them, a hundred units in the last place are lost
+TINY = 2.0**-960
+RAISED = 2.0**100
+
 
 def layer_forward(X, p, Z):
     f(X, p, Z)
@@ -53,10 +57,22 @@ def row_statistics(Z, S):
     for i in range(z.size):
         v[i] = exp(z[i] - m[i])
     for i in range(n):
-        top, total = int(r[i * K]), 0.0
-        for k in range(K):
-            if k != top:
-                total += v[i * K + k]
+        top, total, lost = int(r[i * K]), 0.0, 0.0
+        for first in range(0, K, BLOCK):
+            part = -lost
+            for k in range(first, min(first + BLOCK, K)):
+                if k != top:
+                    part += v[i * K + k]
+            raised = total + part
+            lost = (raised - total) - part  # what rounding took from this block (Kahan 1965, CACM 8)
+            total = raised
+        if total < TINY:  # terms that small have lost digits: their roots have not
+            total = 0.0
+            for k in range(K):
+                if k != top:
+                    root = exp((z[i * K + k] - m[i * K + k]) / 2) * RAISED
+                    total += root * root
+            total = total / RAISED / RAISED
         r[i * K : i * K + K] = total
     return m, r, v
 
