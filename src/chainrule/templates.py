@@ -58,20 +58,19 @@ def row_statistics(Z, S):
         v[i] = exp(z[i] - m[i])
     for i in range(n):
         top, total, lost = int(r[i * K]), 0.0, 0.0
+        v[i * K + top] = 0.0
         for first in range(0, K, BLOCK):
             part = -lost
             for k in range(first, min(first + BLOCK, K)):
-                if k != top:
-                    part += v[i * K + k]
+                part += v[i * K + k]
             raised = total + part
             lost = (raised - total) - part  # what rounding took from this block (Kahan 1965, CACM 8)
             total = raised
         if total < TINY:  # terms that small have lost digits: their roots have not
             total = 0.0
             for k in range(K):
-                if k != top:
-                    root = exp((z[i * K + k] - m[i * K + k]) / 2) * RAISED
-                    total += root * root
+                root = (k != top) * exp((z[i * K + k] - m[i * K + k]) / 2) * RAISED
+                total += root * root
             total = total / RAISED / RAISED
         r[i * K : i * K + K] = total
     return m, r, v
