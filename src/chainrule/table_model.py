@@ -261,7 +261,7 @@ class TableModel:
             model._check_consistency()
         except FileError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise FileError(f"The file holds no table model ({error}).") from None
         return model
 
@@ -269,7 +269,7 @@ class TableModel:
         """Refuse parts that do not fit together, or that `notes` would stumble on."""
         same = len(self.encoder_.feature_names) == len(self.estimator_.coefs_[0])
         if isinstance(self.target_, Classes):
-            same &= len(self.target_.labels) == len(self.estimator_.classes_)
+            same &= np.array_equal(self.estimator_.classes_, np.arange(len(self.target_.labels)))
         if not same or not isinstance(self.report_["dropped"], list):
             raise ValueError("its parts do not fit together")
 
