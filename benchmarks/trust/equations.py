@@ -49,8 +49,8 @@ def parity(long: bool) -> Measured:
     passed = all(v <= MOST_PARITY for v in (*theirs.values(), wide))
     itself = max(scikit_learn_beside_itself(FULL_BATCH, d) for d in DATA)
     remark = (
-        f"50 iterations of {FULL_BATCH} magnify rounding: scikit-learn's own result moves by {itself:.1e} when "
-        "its inputs are changed by one unit in the last place"
+        f"50 iterations of {FULL_BATCH} magnify rounding: scikit-learn's own result moves by {itself:.1e} "
+        "when its inputs are changed by one unit in the last place"
     )
     return Measured(text, passed, "" if full <= MOST_PARITY else remark)
 

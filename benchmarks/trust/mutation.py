@@ -68,7 +68,7 @@ def killed(mutant: Mutant, copy: Path) -> bool:
     module = copy / "chainrule" / mutant.path
     right = module.read_bytes()
     runs = next(runs for start, runs in TESTS.items() if mutant.path.startswith(start))
-    module.write_text(mutant.source, encoding="utf-8")
+    module.write_text(mutant.make(), encoding="utf-8")
     try:
         return any(not _passes(arguments, settings, copy) for arguments, settings in runs)
     finally:

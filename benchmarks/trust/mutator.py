@@ -6,6 +6,8 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,41 +46,50 @@ class Mutant:
     ----------
     path : str
         Of the module, in the package.
+    scope : str
+        The function or class that the change is in.
     line : int
     before, after : str
         The changed piece of code.
-    source : str
-        The whole module.
+    make : callable
+        ``make() -> str``: the source of the whole module.
     """
 
     path: str
+    scope: str
     line: int
     before: str
     after: str
-    source: str
+    make: Callable[[], str]
 
     @property
     def name(self) -> str:
         """The same wherever the line may move to."""
-        return f"{self.path}: {self.before} -> {self.after}"
+        return f"{self.path}, {self.scope or 'at the top'}: {self.before} -> {self.after}"
 
 
 def mutants(package: Path, path: Path) -> Iterator[Mutant]:
     """All mutants of a module."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for place, node in enumerate(_walk(tree)):
+    for place, (scope, node) in enumerate(_walk(tree)):
         for change in (change for kinds, change in CHANGES if isinstance(node, kinds)):
-            changed = copy.deepcopy(tree)
-            target = next(other for at, other in enumerate(_walk(changed)) if at == place)
-            before = ast.unparse(target)
-            change(target)
-            after = ast.unparse(target)
+            changed = copy.deepcopy(node)
+            change(changed)
+            before, after = ast.unparse(node), ast.unparse(changed)
             if after != before:
                 where = path.relative_to(package).as_posix()
-                yield Mutant(where, node.lineno, before, after, ast.unparse(changed))
+                make = partial(_changed_module, tree, place, change)
+                yield Mutant(where, scope, node.lineno, before, after, make)
 
 
-def _walk(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
+def _changed_module(tree: ast.Module, place: int, change: Callable[[Any], None]) -> str:
+    changed = copy.deepcopy(tree)
+    _, target = next(islice(_walk(changed), place, None))
+    change(target)
+    return ast.unparse(changed)
+
+
+def _walk(node: ast.AST, scope: str = "") -> Iterator[tuple[str, ast.expr | ast.stmt]]:
     """Statements and expressions that run, without annotations, docstrings and texts for readers."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns"):
@@ -87,9 +98,10 @@ def _walk(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
             if not isinstance(child, ast.AST) or _is_text(child):
                 continue
             if isinstance(child, ast.expr | ast.stmt):
-                yield child
+                yield scope, child
             if not isinstance(child, ast.Raise):
-                yield from _walk(child)
+                own = getattr(child, "name", "") if isinstance(child, ast.FunctionDef | ast.ClassDef) else ""
+                yield from _walk(child, f"{scope}.{own}".strip("."))
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -59,8 +59,8 @@ def batches(long: bool) -> Measured:
     apart = ", ".join(f"{count} by {size}" for size, count in by_size.items() if count)
     text = f"{total} values differ{f' ({apart})' if apart else ''}; {printed} between command line and Python"
     remark = (
-        "the compiled run leaves each matrix product to BLAS, which takes other kernels for few rows (one row "
-        "is a matrix-vector product), and these add up in another order"
+        "the compiled run leaves each matrix product to BLAS, which takes other kernels for few rows (a "
+        "matrix-vector product for one), and these add up in another order"
     )
     return Measured(text, total == printed == 0, remark if total else "")
 
