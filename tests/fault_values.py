@@ -234,6 +234,7 @@ for make, target in ((clf, c), (reg, y)):
     )
     refused(f"{kind}: not fitted", lambda make=make: make().predict(X), "not fitted yet", "Call 'fit'")
 refused("three dimensions", lambda: reg().fit(X[None], y), "dim 3", "reshape")
+refused("rows of different lengths", lambda: reg().fit([[1, 2], [3]], [1, 2]), "row 1 has 1", "Give each row")
 refused("no y", lambda: reg().fit(X, None), "requires y", "None")
 refused("sparse y", lambda: reg().fit(X, sparse.csr_matrix(y[:, None])), "dense data is required", "toarray")
 refused(

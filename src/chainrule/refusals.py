@@ -227,6 +227,21 @@ def _one_dimension(given: Given, found: re.Match[str]) -> str:
     )
 
 
+def _ragged(given: Given, found: re.Match[str]) -> str | None:
+    """Rows of different lengths."""
+    try:
+        lengths = [len(row) for row in given.X]
+    except TypeError:
+        return None
+    other = next((row for row, length in enumerate(lengths) if length != lengths[0]), None)
+    if other is None:
+        return None
+    return (
+        f"{given.name} has rows of different lengths: row 0 has {lengths[0]} values, but row {other} has "
+        f"{lengths[other]}. Give each row a value for each column."
+    )
+
+
 def _columns(given: Given, found: re.Match[str]) -> str:
     """scikit-learn's list of what is new or missing, and what there should be."""
     return (
@@ -247,6 +262,7 @@ EXPLANATIONS: tuple[tuple[str, Callable[[Given, re.Match[str]], str | None]], ..
     (f"Input (?:y |)contains {NOT_FINITE}", _bad_targets),
     (r"could not convert string to float", _bad_text),
     (r"argument must be a string or a real number", _bad_text),
+    (r"inhomogeneous shape", _ragged),
     (r"Complex data not supported", _complex),
     (r"Expected 2D array, got (1D|scalar) array instead", _one_dimension),
     (r"The feature names should match .*", _columns),
