@@ -8,12 +8,15 @@ import re
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import polars as pl
 import pytest
 from conftest import make_network, make_problem
+from notation import worked_out
+from sklearn.utils import compute_sample_weight
 
 import chainrule
 from chainrule import compiled, trace_matrices, trace_units
@@ -26,7 +29,7 @@ from chainrule.trace_step import Step
 from chainrule.trace_terminal import colourful
 
 STOCHASTIC = [name for name, row in OPTIMISERS.items() if not row.full_batch]
-FEW = {"terms": 10**6, "units": 10**6}
+FEW = {"terms": 10**6, "units": 10**6, "moves": 10**6}
 
 
 def make_step(activation="tanh", loss="squared_error", optimiser="adam", rows=1):
@@ -150,7 +153,7 @@ def test_five_units_read_like_a_derivation():
         "        = 0.1 · 0.5 + 0.3 · (−1) + 0.1\n"
         "        = −0.15\n"
         "a_0^[1] = sigmoid(z_0^[1])    [sigmoid(z) = 1 / (1 + e^(−z))]\n"
-        "        = sigmoid(−0.15)\n"
+        "        = 1 / (1 + e^(−(−0.15)))\n"
         "        = 0.4626\n",
         "da_0^[2] = w_{0,0}^[3] dz_0^[3]    [Σ_j ∂z_j^[3]/∂a_0^[2] × ∂L/∂z_j^[3]]\n"
         f"         = 0.9 · (−{-dz:.4g})\n"
@@ -173,8 +176,131 @@ def test_json_holds_every_equation():
     assert facts["schema"] == "chainrule.trace/1"
     assert len(facts["equations"]) == len(trace.equations)
     assert set(facts["equations"][0]) == {
-        "part", "layer", "symbol", "formula", "numbers", "value", "shape", "because",
+        "part", "layer", "symbol", "formula", "numbers", "value", "shape", "because", "operands",
     }  # fmt: skip
+
+
+# ------------------------------------------------------------------ the numbers that are put in
+
+
+def check_numbers(step):
+    count = 0
+    for equation in trace_units.equations(step):
+        if not equation.numbers or "Σ" in equation.numbers:
+            continue
+        count += 1
+        came = worked_out(equation.numbers)
+        assert came == pytest.approx(equation.value, rel=1e-9, abs=1e-12), equation
+    assert count > 20
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_numbers_of_every_activation_come_to_the_value(activation):
+    check_numbers(replace(make_step(activation=activation), digits=17))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_numbers_of_every_loss_come_to_the_value(loss):
+    check_numbers(replace(make_step(loss=loss, rows=3), digits=17, rows=[4, 7, 9]))
+
+
+@pytest.mark.parametrize("optimiser", STOCHASTIC)
+def test_the_numbers_of_every_optimiser_come_to_the_value(optimiser):
+    step = make_step(optimiser=optimiser)
+    rng = np.random.default_rng(6)
+    slots = rng.uniform(0.01, 0.1, (len(step.optimiser.slots), step.theta.size))
+    check_numbers(replace(step, digits=17, slots=slots, t=4))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_matrices_that_are_put_in_come_to_the_value(loss):
+    """Products, sums and Hadamard products between the operands of each equation that has only those."""
+    step, checked = make_step(loss=loss, rows=3), 0
+    for equation in trace_matrices.equations(step):
+        pieces = equation.operands
+        arrays = [p for p in pieces if not isinstance(p, str)]
+        words = [p for p in pieces if isinstance(p, str)]
+        if len(arrays) < 2 or not set(words) <= {"+", "⊙"}:
+            continue
+        value, sign = arrays[0], "@"
+        for piece in pieces[1:]:
+            if isinstance(piece, str):
+                sign = piece
+                continue
+            value = {"@": np.matmul, "+": np.add, "⊙": np.multiply}[sign](value, piece)
+            sign = "@"
+        np.testing.assert_allclose(value, np.array(equation.value), rtol=1e-10, atol=1e-13)
+        checked += 1
+    assert checked > 10
+
+
+# ------------------------------------------------------------------ the step that training would make next
+
+
+@pytest.mark.parametrize("form", ["units", "matrix"])
+@pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop"])
+def test_the_step_is_the_one_that_partial_fit_makes(solver, form):
+    """With dropout, class weights, sample weights, penalties, a schedule and the optimiser's memory."""
+    rng = np.random.default_rng(8)
+    X, y = rng.standard_normal((60, 4)), np.arange(60) % 3
+    weight = rng.uniform(0.5, 2, 60)
+    model = chainrule.MLPClassifier(
+        (5, 4), "tanh", solver=solver, dropout=0.3, class_weight={0: 1.0, 1: 2.5, 2: 0.5}, alpha=0.02,
+        l1=0.01, learning_rate="cosine", max_iter=7, shuffle=False, random_state=3,
+    )  # fmt: skip
+    with pytest.warns(match="Maximum iterations"):
+        model.fit(X, y, sample_weight=weight)
+    rows = [1, 5, 3, 8, 12]
+    options = {"sample_weight": weight, "dropout": True, "terms": 99, "units": 99}
+    trace = chainrule.explain(model, X, y, row=rows, form=form, **options)
+    model.partial_fit(X[rows], y[rows], sample_weight=weight[rows])
+    layout, update = Layout(model.network_), found(trace.equations, "update")
+    assert any("ã" in e.symbol or "Ã" in e.symbol for e in trace.equations)
+    for index, layer in enumerate(model.network_.layers):
+        W = layout.view(model.theta_, index, "W")
+        for i, j in np.ndindex(W.shape):
+            traced = (
+                update[f"W^[{index + 1}]"][i][j]
+                if form == "matrix"
+                else update[f"w_{{{i},{j}}}^[{index + 1}]"]
+            )
+            assert traced == pytest.approx(W[i, j], rel=1e-10, abs=1e-13), (layer, i, j)
+
+
+def test_a_balanced_class_weight_is_the_one_of_the_fit(tmp_path):
+    rng = np.random.default_rng(9)
+    X, y = rng.standard_normal((50, 3)), np.array(["a"] * 40 + ["b"] * 10)
+    with pytest.warns(match="Maximum iterations"):
+        model = chainrule.MLPClassifier((4,), class_weight="balanced", max_iter=2, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.class_weight_, [50 / 80, 50 / 20])
+    model.save(tmp_path / "a.model")
+    for again in (model, chainrule.load(tmp_path / "a.model")):
+        trace = chainrule.explain(again, X, y, row=[0, 45])
+        l0, l45 = trace.find("l^(0)").value, trace.find("l^(45)").value
+        assert trace.find("L").value == pytest.approx((0.625 * l0 + 2.5 * l45) / 3.125, rel=1e-12)
+
+
+def test_class_weights_of_several_labels():
+    rng = np.random.default_rng(10)
+    X, Y = rng.standard_normal((40, 3)), (rng.random((40, 2)) < 0.3).astype(int)
+    with pytest.warns(match="Maximum iterations"):
+        model = chainrule.MLPClassifier((4,), class_weight="balanced", max_iter=2, random_state=0).fit(X, Y)
+    expected = compute_sample_weight("balanced", Y)
+    np.testing.assert_allclose(model.problem(X, Y)[2].weights, expected, rtol=1e-12)
+    with pytest.warns(match="Maximum iterations"):
+        model.set_params(class_weight=None).fit(X, Y)
+    assert not hasattr(model, "class_weight_") and model.problem(X, Y)[2].weights is None
+
+
+def test_an_empty_memory_can_be_asked_for():
+    rng = np.random.default_rng(11)
+    X, y = rng.standard_normal((30, 3)), rng.standard_normal(30)
+    with pytest.warns(match="Maximum iterations"):
+        model = chainrule.MLPRegressor(hidden_layer_sizes=(3,), max_iter=4, random_state=0).fit(X, y)
+    anew, on = (chainrule.explain(model, X, y, memory=memory) for memory in (False, True))
+    assert "the first step, t = 1, with m and v = 0 before" in anew.text()
+    assert "step t = 5 of the optimiser" in on.text()
+    assert anew.find("m_{0,0}^[1]").value != on.find("m_{0,0}^[1]").value
 
 
 # ------------------------------------------------------------------ models of all sorts
@@ -219,12 +345,28 @@ def test_without_targets_there_is_only_the_way_forward():
     np.testing.assert_allclose(shown, model.predict_proba(X[4:5])[0], rtol=1e-12)
 
 
-def test_a_full_batch_method_says_why_there_is_no_update():
+@pytest.mark.parametrize("solver", ["lbfgs", "levenberg_marquardt"])
+@pytest.mark.parametrize("form", ["units", "matrix"])
+def test_a_full_batch_method_shows_its_first_iteration_on_the_rows(solver, form):
     rng = np.random.default_rng(3)
-    X, y = rng.standard_normal((30, 3)), rng.standard_normal(30)
-    model = chainrule.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=500).fit(X, y)
-    text = chainrule.explain(model, X, y).part("update").text()
-    assert "needs the gradient of all rows" in text
+    X, y = rng.standard_normal((20, 3)), rng.standard_normal(20)
+    options = {"hidden_layer_sizes": (4,), "solver": solver, "activation": "tanh", "random_state": 0}
+    with pytest.warns(match="failed to converge"):
+        model = chainrule.MLPRegressor(**options, max_iter=1).fit(X, y)
+    again = chainrule.MLPRegressor(**options, max_iter=1, init_weights=(model.coefs_, model.intercepts_))
+    with pytest.warns(match="failed to converge"):
+        again.fit(X[:5], y[:5])
+    trace = chainrule.explain(model, X, y, row=range(5), form=form, terms=99, units=99)
+    update = found(trace.equations, "update")
+    layout = Layout(model.network_)
+    for index in range(2):
+        W = layout.view(again.theta_, index, "W")
+        traced = update[f"W^[{index + 1}]"] if form == "matrix" else None
+        if traced is None:
+            traced = [
+                [update[f"w_{{{i},{j}}}^[{index + 1}]"] for j in range(W.shape[1])] for i in range(len(W))
+            ]
+        np.testing.assert_allclose(traced, W, rtol=1e-9, atol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +400,6 @@ def test_a_table_without_its_target_has_no_way_back(table):
     ("options", "error", "said"),
     [
         ({"row": 30}, DataError, "There is no row 30: the data have rows 0 to 29."),
-        ({"row": [0, 1]}, OptionError, "form='units' explains one row"),
         ({"form": "poem"}, OptionError, "form must be 'units' or 'matrix', not 'poem'."),
         ({"terms": 0}, OptionError, "terms must lie between 1 and"),
         ({"row": []}, OptionError, "row must name 1 to 1000 rows, not 0."),

@@ -38,6 +38,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+    class_weight_ : ndarray of shape (n_classes,), or (n_labels, 2) for several labels
+        What `class_weight` made each class count.
     coefs_, intercepts_ : list of ndarray
         Weights (inputs, units) and biases (units,) of each layer; views of `theta_`.
     theta_ : ndarray of shape (parameters,)

@@ -18,12 +18,21 @@ from chainrule.trace_parts import PARTS
     epilog=examples("""
 chainrule explain iris.model iris.csv --row 7
 chainrule explain iris.model iris.csv --row 7 --part backward --form matrix
+chainrule explain iris.model iris.csv --row 7 --row 8 --form matrix
 chainrule explain iris.model iris.csv --row 7 --format html
 """),
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--row", type=click.IntRange(0), default=0, metavar="N", help="Row, from 0.  [default: 0]")
+@click.option(
+    "--row",
+    "rows",
+    type=click.IntRange(0),
+    default=[0],
+    multiple=True,
+    metavar="N",
+    help="Row, from 0; several of them make a mini-batch.  [default: 0]",
+)
 @click.option(
     "--form",
     type=click.Choice(["units", "matrix"]),
@@ -35,6 +44,8 @@ chainrule explain iris.model iris.csv --row 7 --format html
     "--terms", type=click.IntRange(1), metavar="N", help="Terms of a sum.  [default: 8 or, wide, 4]"
 )
 @click.option("--units", type=click.IntRange(1), metavar="N", help="Units of a layer.  [default: likewise]")
+@click.option("--dropout", is_flag=True, help="With dropout, as in training.")
+@click.option("--anew", is_flag=True, help="The optimiser's memory is empty, not as training left it.")
 @reading
 @click.option(
     "--format",
@@ -46,11 +57,13 @@ chainrule explain iris.model iris.csv --row 7 --format html
 def explain(
     model: Path,
     data: Path,
-    row: int,
+    rows: tuple[int, ...],
     form: str,
     part: str | None,
     terms: int | None,
     units: int | None,
+    dropout: bool,
+    anew: bool,
     read: Callable[..., Any],
     style: str | None,
     as_json: bool,
@@ -62,7 +75,9 @@ def explain(
 
     loaded = load_table_model(model)
     frame = read(data, *loaded.encoder_.text_columns)
-    trace = explained(loaded, frame, row=row, form=form, terms=terms, units=units)
+    trace = explained(
+        loaded, frame, row=rows, form=form, terms=terms, units=units, dropout=dropout, memory=not anew
+    )
     if part is not None:
         trace = trace.part(part)
     style = "json" if as_json else style or ("rich" if sys.stdout.isatty() else "text")

@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from chainrule import train
+from chainrule import row_weights, train
 from chainrule.check import entry_name
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import OptionError
@@ -293,13 +293,15 @@ class BaseMLP(
         X = self._rows(X)
         return self._finite(X, self._run().values(self._current(), X, self._feature_layer(layer)))
 
-    def problem(self, X: Any, y: Any) -> tuple[Objective, Array, Batch]:
+    def problem(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Objective, Array, Batch]:
         """What this model minimises on the given rows: for checks and explanations.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Class weights, if the model was fitted with some, come on top, as `fit` found them.
 
         Returns
         -------
@@ -307,8 +309,12 @@ class BaseMLP(
         theta : ndarray of shape (parameters,)
         batch : Batch
         """
-        X = self._rows(X)
-        return self._objective(), self._current(), Batch(X, self._encode(np.asarray(y)).astype(X.dtype))
+        X, y = self._rows(X), np.asarray(y)
+        weight = None if sample_weight is None else row_weights.checked(sample_weight, X)
+        if hasattr(self, "class_weight_"):
+            by_class = row_weights.by_class(self.class_weight_, y, self.classes_).astype(X.dtype)
+            weight = row_weights.product(weight, by_class)
+        return self._objective(), self._current(), Batch(X, self._encode(y).astype(X.dtype), weight)
 
     def __getstate__(self) -> Any:
         state = dict(super().__getstate__())

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 from sklearn.model_selection import train_test_split
-from sklearn.utils import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight, _num_samples
 
+from chainrule import row_weights
 from chainrule.errors import DataError, DataTypeError, OptionError
 from chainrule.parameters import Array
 from chainrule.problem import Batch
@@ -43,16 +42,16 @@ class DataMixin:
         return cast
 
     def _weights(self, X: Any, y: Any, sample_weight: Any) -> Array | None:
-        weight: Any = None
-        if sample_weight is not None:
-            weight = _sample_weight(sample_weight, X)
-        if getattr(self, "class_weight", None) is not None:
-            check_class_weight(self.class_weight, self.classes_)
-            by_class = compute_sample_weight(self.class_weight, y).astype(X.dtype)
-            weight = by_class if weight is None else weight * by_class
-            if not weight.any():
-                raise DataError("Every row has a class_weight of zero: at least one class must count.")
-        return weight  # type: ignore[no-any-return]
+        weight = None if sample_weight is None else row_weights.checked(sample_weight, X)
+        self.__dict__.pop("class_weight_", None)  # of an earlier fit
+        if getattr(self, "class_weight", None) is None:
+            return weight
+        check_class_weight(self.class_weight, self.classes_)
+        by_class, self.class_weight_ = row_weights.of_classes(self.class_weight, y, self.classes_)
+        weight = row_weights.product(weight, by_class.astype(X.dtype))
+        if not weight.any():
+            raise DataError("Every row has a class_weight of zero: at least one class must count.")
+        return weight
 
     def _hold_out(self, batch: Batch, y: Any, validation: Any) -> tuple[Batch, Any]:
         """The training rows, and the validation data (X, y, weights) if stopping goes by some."""
@@ -95,7 +94,7 @@ class DataMixin:
                 f"validation_data's y is {bad[1]} in row {bad[0][0]}: leave out such rows or correct them."
             )
         rows = X.tocsr() if sparse.issparse(X) else np.ascontiguousarray(X)
-        return rows, y, _sample_weight(weight[0], X) if weight and weight[0] is not None else None
+        return rows, y, row_weights.checked(weight[0], X) if weight and weight[0] is not None else None
 
     def _validation_rows(self, batch: Batch, y: Any) -> Any:
         """Rows to train on and to validate on. A warm start keeps them: no validation row leaks."""
@@ -127,34 +126,6 @@ class DataMixin:
             f"{len(y)} rows is too small for ({reason.rstrip('.')}): give more rows, another "
             "validation_fraction, or validation_data."
         )
-
-
-def _sample_weight(sample_weight: Any, X: Any) -> Array:
-    """Weights of rows: finite, not negative, not all zero."""
-    remedy = "leave such rows out or give them a weight of at least 0."
-    try:
-        given = np.asarray(sample_weight, dtype=X.dtype)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"sample_weight must hold a number for each row ({error}).") from None
-    bad = first_where(lambda values: ~np.isfinite(values), given)
-    if bad is not None:
-        raise DataError(f"sample_weight must be finite, but that of row {bad[0][0]} is {bad[1]:g}: {remedy}")
-    negative = first_where(lambda values: values < 0, given)
-    if negative is not None:
-        raise DataError(
-            f"sample_weight must not be negative, but that of row {negative[0][0]} is {negative[1]:g}: "
-            + remedy
-        )
-    if given.size and not given.any():
-        raise DataError(
-            "Sample weights must contain at least one non-zero number, but every sample_weight is zero: at "
-            "least one row must count."
-        )
-    try:
-        weight: Array = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-    except ValueError as error:
-        raise DataError(f"{error} There must be one weight for each of the {_num_samples(X)} rows.") from None
-    return weight
 
 
 def check_class_weight(class_weight: Any, classes: Any) -> None:

@@ -78,6 +78,8 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     if hasattr(model, "classes_"):
         metadata["target"] = model._label_binarizer.y_type_
         metadata["classes"] = _labels(model.classes_, arrays)
+    if hasattr(model, "class_weight_"):
+        arrays["class_weight"] = model.class_weight_
     if hasattr(model, "_order"):
         arrays["order"] = model._order
     if state is not None:
@@ -191,6 +193,11 @@ def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Arr
     # scikit-learn transforms indicator matrices as they are, but looks at how it was fitted.
     binarizer.sparse_input_ = False
     model._label_binarizer, model.classes_ = binarizer, classes
+    if "class_weight" in arrays:
+        factors = arrays["class_weight"]
+        if factors.shape not in ((len(classes),), (len(classes), 2)):
+            raise ValueError("its class weights do not fit its classes")
+        model.class_weight_ = factors
 
 
 def _restore_state(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:

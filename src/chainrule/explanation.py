@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from chainrule import targets, trace_matrices, trace_units
+from chainrule import targets, trace_matrices, trace_units, train
 from chainrule.column_kinds import Number
 from chainrule.column_values import as_frame
 from chainrule.equations import OPTIMISERS
@@ -30,14 +31,17 @@ def explain(
     *,
     row: int | Sequence[int] = 0,
     form: str = "units",
+    sample_weight: Any = None,
+    dropout: bool = False,
+    memory: bool = True,
     terms: int | None = None,
     units: int | None = None,
     digits: int = 4,
 ) -> Trace:
     """Write down a prediction and a training step of a model, equation by equation.
 
-    The step is the one that the model's optimiser would make from here with the given rows alone and an
-    empty memory. Dropout is switched off, as in a prediction, and class and sample weights are left out.
+    The step is the one that the model's optimiser would make next, from here, with the given rows as its
+    batch: with ``dropout=True`` exactly the one that ``partial_fit`` on these rows would make.
 
     Parameters
     ----------
@@ -48,9 +52,16 @@ def explain(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
         Targets. Without them the trace ends with the prediction.
     row : int or sequence of int
-        Which row, from 0; several make a mini-batch, which only ``form="matrix"`` can write.
+        Which row, from 0; several make a mini-batch.
     form : {"units", "matrix"}
         Unit by unit, or as matrices.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weights of all rows of X. Class weights come on top, if the model was fitted with some.
+    dropout : bool
+        Whether dropout is on, as in training; off, as in a prediction.
+    memory : bool
+        Whether the optimiser goes on from where training left it, or begins anew with an empty memory.
+        The full-batch methods always begin anew: what is shown is their first iteration on these rows.
     terms, units : int
         So many terms of a sum and units of a layer are written out, the largest ones; what the others add
         up to is said. By default 8 of each, and 4 where a layer has more than 32 units.
@@ -74,15 +85,17 @@ def explain(
         if value is not None and not 1 <= value <= most:
             raise OptionError(f"{name} must lie between 1 and {most}, not {value!r}.")
     rows = [row] if isinstance(row, int | np.integer) else [int(r) for r in row]
-    _check_rows(rows, X, form)
-    options: dict[str, Any] = {"digits": digits}
+    _check_rows(rows, X)
+    weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
+    options: dict[str, Any] = {"digits": digits, "rows": rows}
     options |= {name: v for name, v in (("terms", terms), ("units", units)) if v is not None}
+    chosen = Choice(rows, weight, dropout, memory, options)
     if isinstance(model, TableModel):
-        step, before, after = _of_table(model, X, rows, options)
+        step, before, after = _of_table(model, X, chosen)
     else:
-        step, before, after = _of_estimator(model, X, y, rows, options)
+        step, before, after = _of_estimator(model, X, y, chosen)
     with_y = "" if step.known else ", without its target"
-    title = f"Row {rows[0]}{with_y}" if len(rows) == 1 else f"{len(rows)} rows{with_y}"
+    title = f"Row {rows[0]}{with_y}" if len(rows) == 1 else f"Rows {', '.join(map(str, rows))}{with_y}"
     equations = list(FORMS[form](step))
     last = max(i for i, e in enumerate(equations) if e.part == "forward") + 1
     if len(rows) > 1:
@@ -91,23 +104,40 @@ def explain(
     return Trace(form, title, tuple(equations), digits)
 
 
-def _check_rows(rows: Sequence[int], X: Any, form: str) -> None:
+@dataclass(frozen=True)
+class Choice:
+    """What is to be explained: which rows, how they count, and how the step is made and printed."""
+
+    rows: list[int]
+    weight: Any
+    dropout: bool
+    memory: bool
+    options: dict[str, Any]
+
+
+def _check_rows(rows: Sequence[int], X: Any) -> None:
     if not 1 <= len(rows) <= MOST_ROWS:
         raise OptionError(f"row must name 1 to {MOST_ROWS} rows, not {len(rows)}.")
-    if len(rows) > 1 and form == "units":
-        raise OptionError("form='units' explains one row; for several rows choose form='matrix'.")
     count = X.shape[0] if hasattr(X, "shape") else len(X)
     for row in rows:
         if not 0 <= row < count:
             raise DataError(f"There is no row {row}: the data have rows 0 to {count - 1}.")
 
 
-def _step(model: Any, X: Any, y: Any, known: bool, names: Any, outputs: Any, options: Any) -> Step:
-    objective, theta, batch = model.problem(X, y)
-    few = FEW if max(objective.network.widths[1:]) > WIDE else MANY
-    options = {"terms": few, "units": few, **options}
-    row, rate = OPTIMISERS.find(model._optimiser()), float(model.learning_rate_init)
-    return Step(objective, theta, batch, names, outputs, row, rate, known, **options)
+def _step(model: Any, X: Any, y: Any, known: bool, names: Any, outputs: Any, chosen: Choice) -> Step:
+    objective, theta, batch = model.problem(X, y, chosen.weight)
+    few, moves = (FEW, 1) if max(objective.network.widths[1:]) > WIDE else (MANY, MANY)
+    optimiser, state = OPTIMISERS.find(model._optimiser()), model._state
+    options = {"terms": few, "units": few, "moves": chosen.options.get("terms", moves), **chosen.options}
+    rate = float(model.learning_rate_init)
+    if chosen.memory and state is not None and not optimiser.full_batch:
+        training = model._training(np.iinfo(np.int64).max)  # a rate does not hang on the number of rows
+        rate = float(train.learning_rates(training, state, 1)[0])
+        if state.slots.shape == (len(optimiser.slots), theta.size):
+            options |= {"slots": state.slots, "t": state.t}
+    if chosen.dropout:
+        options["seed"] = model._dropout_seed
+    return Step(objective, theta, batch, names, outputs, optimiser, rate, known, **options)
 
 
 def _any_target(model: Any) -> Any:
@@ -119,16 +149,18 @@ def _any_target(model: Any) -> Any:
     return np.asarray(classes)[:1]
 
 
-def _of_estimator(model: Any, X: Any, y: Any, rows: Sequence[int], options: Any) -> Any:
+def _of_estimator(model: Any, X: Any, y: Any, chosen: Choice) -> Any:
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(model)
-    X = _rows_of(X, rows)
-    chosen = np.repeat(_any_target(model), len(rows), axis=0) if y is None else np.asarray(y)[list(rows)]
+    X = _rows_of(X, chosen.rows)
+    target = (
+        np.repeat(_any_target(model), len(chosen.rows), axis=0) if y is None else np.asarray(y)[chosen.rows]
+    )
     features = [str(name) for name in getattr(model, "feature_names_in_", [])]
     names = features or [f"x_{i}" for i in range(model.n_features_in_)]
     outputs = _outputs(model, getattr(model, "classes_", None))
-    step = _step(model, X, chosen, y is not None, names, outputs, options)
+    step = _step(model, X, target, y is not None, names, outputs, chosen)
     inputs = step.run.X[0]
     before = [
         Equation("input", None, f"x_{i}", name, value=float(v))
@@ -152,20 +184,20 @@ def _outputs(model: Any, classes: Sequence[Any] | None) -> list[str]:
     return [f"probability of {c}" for c in (classes if len(classes) == count else classes[-1:])]
 
 
-def _of_table(model: TableModel, data: Any, rows: Sequence[int], options: Any) -> Any:
+def _of_table(model: TableModel, data: Any, chosen: Choice) -> Any:
     model._check_fitted()
-    frame = as_frame(data)[list(rows)]
+    frame = as_frame(data)[chosen.rows]
     X = model.encoder_.transform(frame)
     known = model.target_.name in frame.columns
-    y = _any_target(model.estimator_).repeat(len(rows))
+    y = _any_target(model.estimator_).repeat(len(chosen.rows))
     if known:
         given = model.target_.encode(frame[model.target_.name])
         known = bool(targets.present(given).all())
         y = given if known else y
     outputs = _outputs(model.estimator_, getattr(model.target_, "labels", None))
-    step = _step(model.estimator_, X, y, known, model.encoder_.feature_names, outputs, options)
-    before = _shortened(list(_cells(model, frame, X[0], options["digits"])), step)
-    return step, before, _unscaled(model, step, options["digits"])
+    step = _step(model.estimator_, X, y, known, model.encoder_.feature_names, outputs, chosen)
+    before = _shortened(list(_cells(model, frame, X[0], step.digits)), step)
+    return step, before, _unscaled(model, step, step.digits)
 
 
 def _cells(model: TableModel, frame: Any, x: Any, digits: int) -> Iterator[Equation]:
@@ -187,7 +219,7 @@ def _cells(model: TableModel, frame: Any, x: Any, digits: int) -> Iterator[Equat
 
 def _unscaled(model: TableModel, step: Step, digits: int) -> list[Equation]:
     """The prediction of a number in its own unit, or the class that is predicted."""
-    predicted = step.prediction(step.run)[0]
+    predicted = step.prediction[0]
     if isinstance(model.target_, Classes):
         code = int(predicted.argmax()) if len(predicted) > 1 else int(predicted[0] > 0.5)
         label = model.target_.labels[code]

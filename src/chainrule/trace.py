@@ -7,14 +7,14 @@ two forms, `chainrule.explanation` puts a model's own names and preprocessing ar
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule import trace_markup
 from chainrule.errors import OptionError
-from chainrule.trace_equation import Equation, matrix_text, number, sections
+from chainrule.trace_equation import Equation, left_out, sections, stage_text, stages
 from chainrule.trace_parts import PARTS
 
 
@@ -79,21 +79,19 @@ class Trace:
         return "\n".join(lines) + "\n"
 
     def _lines(self, e: Equation) -> list[str]:
-        margin = " " * len(e.symbol)
-        why = f"    [{e.because}]" if e.because else ""
         if not e.symbol:
             return [f"({e.formula})"]
-        lines = [f"{e.symbol} = {e.formula}{why}"]
+        margin = " " * len(e.symbol)
+        first, *others = stages(e, self.digits)
+        why = f"    [{e.because}]" if e.because else ""
+        lines = [f"{e.symbol} = {first.pieces[0]}{why}"]
         if e.shape:
             lines.append(f"{margin}   {e.shape}")
-        if e.numbers and e.numbers != e.formula:
-            lines.append(f"{margin} = {e.numbers}")
-        if isinstance(e.value, list):
-            rows = matrix_text(e.value, self.digits)
+        for stage in others:
+            rows = stage_text(stage, self.digits)
             lines += [f"{margin} {'=' if i == 0 else ' '} {row}" for i, row in enumerate(rows)]
-        elif e.value is not None and number(e.value, self.digits) != lines[-1].split(" = ")[-1]:
-            lines.append(f"{margin} = {number(e.value, self.digits)}")
-        return lines
+        said = left_out(e.value) if isinstance(e.value, list) else ""
+        return [*lines, f"{margin}   ({said})"] if said else lines
 
     def to_dict(self) -> dict[str, Any]:
         """The trace as JSON can hold it; `docs/trace.md` lists the fields."""
@@ -101,7 +99,7 @@ class Trace:
             "schema": "chainrule.trace/1",
             "form": self.form,
             "title": self.title,
-            "equations": [asdict(equation) for equation in self.equations],
+            "equations": [vars(equation) for equation in self.equations],
         }
 
     def json(self) -> str:
@@ -128,4 +126,6 @@ def _finite(value: Any) -> Any:
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
     return None if isinstance(value, float) and not np.isfinite(value) else value

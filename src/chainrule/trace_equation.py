@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class Equation:
         The shapes of what goes in and comes out, in the form of matrices.
     because : str
         Where it comes from: which derivative times which.
+    operands : tuple
+        Of a matrix equation the right side with its numbers put in: text and arrays, in their order.
     """
 
     part: str
@@ -53,11 +55,12 @@ class Equation:
     value: Any = None
     shape: str = ""
     because: str = ""
+    operands: tuple[Any, ...] = field(default=(), compare=False)
 
 
 def number(value: float, digits: int = 4) -> str:
     """A number with so many significant digits."""
-    return f"{value:.{digits}g}".replace("-", "−")
+    return f"{value + 0.0:.{digits}g}".replace("-", "−")  # 0 is added so that -0 is 0
 
 
 def factor(value: float, digits: int = 4) -> str:
@@ -67,25 +70,84 @@ def factor(value: float, digits: int = 4) -> str:
 
 
 LARGEST = 6  # rows and columns of a matrix that are printed
+WIDE = 100  # matrices that would take more characters side by side stand below each other
 
 
-def shown(value: Any) -> tuple[Any, str]:
-    """The part of a matrix that is printed, and what is said of the rest."""
+def cells(value: Any, digits: int) -> list[list[str]]:
+    """The entries of a matrix that are printed; dots stand for the others of a large one."""
     matrix = np.atleast_2d(value)
-    part = matrix[:LARGEST, :LARGEST]
-    if part.shape == matrix.shape:
-        return part, ""
-    rows, columns = matrix.shape
-    return part, f"the first {part.shape[0]} of {rows} rows and {part.shape[1]} of {columns} columns"
+    rows = [[number(v, digits) for v in row[:LARGEST]] for row in matrix[:LARGEST]]
+    if matrix.shape[1] > LARGEST:
+        rows = [[*row, "…"] for row in rows]
+    if matrix.shape[0] > LARGEST:
+        rows.append(["…"] * len(rows[0]))
+    return rows
+
+
+def left_out(value: Any) -> str:
+    """What is said of a matrix that is printed in part."""
+    rows, columns = np.atleast_2d(value).shape
+    if max(rows, columns) <= LARGEST:
+        return ""
+    return f"the first {min(rows, LARGEST)} of {rows} rows and {min(columns, LARGEST)} of {columns} columns"
 
 
 def matrix_text(value: Any, digits: int) -> list[str]:
-    """A matrix as aligned lines; of a large one the first rows and columns, and how many there are."""
-    part, said = shown(value)
-    cells = [[number(v, digits) for v in row] for row in part]
-    width = max((len(cell) for row in cells for cell in row), default=0)
-    lines = ["[" + "  ".join(cell.rjust(width) for cell in row) + "]" for row in cells]
-    return [*lines, f"({said})"] if said else lines
+    """A matrix as aligned lines."""
+    printed = cells(value, digits)
+    width = max((len(cell) for row in printed for cell in row), default=0)
+    return ["[" + "  ".join(cell.rjust(width) for cell in row) + "]" for row in printed]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What stands after one of an equation's signs of equality.
+
+    Attributes
+    ----------
+    pieces : tuple
+        Text and matrices.
+    words : bool
+        Whether the text is words and not mathematics.
+    """
+
+    pieces: tuple[Any, ...]
+    words: bool = False
+
+
+def stages(e: Equation, digits: int) -> list[Stage]:
+    """The formula of an equation, the formula with its numbers, and the result, as far as they differ."""
+    found = [Stage((e.formula,), words=not is_formula(e))]
+    if e.numbers and e.numbers != e.formula:
+        found.append(Stage((e.numbers,)))
+    if e.operands:
+        found.append(Stage(e.operands))
+    if isinstance(e.value, list):
+        found.append(Stage((e.value,)))
+    elif e.value is not None and (said := number(e.value, digits)) != (e.numbers or e.formula):
+        found.append(Stage((said,)))
+    return found
+
+
+def is_symbol(e: Equation) -> bool:
+    """Whether the left side is mathematics, and not the name of the target's column."""
+    return e.part != "forward" or bool(re.match(r"[zaãbxmZAÃWXMbŷŶ]([_^]|$)", e.symbol))
+
+
+def is_formula(e: Equation) -> bool:
+    """Whether the right side is mathematics, and not words."""
+    words = ("its weights", "its biases", "the targets", "what dropout keeps")
+    return is_symbol(e) and e.part != "input" and e.symbol != "X" and e.formula not in words
+
+
+def stage_text(stage: Stage, digits: int) -> list[str]:
+    """A stage as lines: its matrices beside each other, or below each other where they are too wide."""
+    blocks = [[p] if isinstance(p, str) else matrix_text(p, digits) for p in stage.pieces]
+    if sum(len(block[0]) + 1 for block in blocks) > WIDE:
+        return [line for block in blocks for line in block]
+    height = max(map(len, blocks))
+    padded = [[*block, *[" " * len(block[0])] * (height - len(block))] for block in blocks]
+    return [" ".join(parts).rstrip() for parts in zip(*padded, strict=True)]
 
 
 def sections(equations: Iterable[Equation]) -> Iterator[tuple[Equation, bool, bool]]:

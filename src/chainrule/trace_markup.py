@@ -8,23 +8,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.trace_equation import Equation, number, sections, shown
+from chainrule.trace_equation import (
+    Equation,
+    Stage,
+    cells,
+    is_symbol,
+    left_out,
+    sections,
+    stages,
+)
 from chainrule.trace_parts import PARTS
 
 PIECE = re.compile(
-    r"(?P<name>[A-Za-zα-ωΑ-Ω∂ŷŶ]+(?:_[a-z]{2,}\w*)*'?)"
+    r"(?P<name>[A-Za-zα-ωΑ-Ω∂ŷŶãÃ]+(?:_[a-z]{2,}\w*)*'?)"
     r"(?:_(?:\{(?P<sub>[^}]*)\}|(?P<index>\d+|[a-zA-Z]\b)))?"
-    r"(?:\^(?P<sup>\[\d+\]|\([^()]*\)|\w+))?(?P<transposed>ᵀ)?"
+    r"(?:\^(?P<sup>\[\d+\](?:\(\d+\))?|\([^()]*\)|\w+))?(?P<transposed>ᵀ)?"
     r"|(?P<number>\d[\d.]*(?:e[+−]?\d+)?)(?:\^(?P<power>\w+))?"
+    r"|√\((?P<root>(?:[^()]|\([^()]*\))*)\)"
+    r"|(?P<close>[)|])\^(?P<raised>\w+|\([^()]*\))"
     r"|(?P<space>\s+)|(?P<sign>.)"
 )
-DERIVATIVE = re.compile(r"(d)([wzabAZWb])")
+DERIVATIVE = re.compile(r"(d)([wzaãbAÃZW])")
 LINE = 88  # a longer sum is broken
+COLUMNS = 12  # of matrices beside each other on a page
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of a formula: a name or number with its index and exponent, a sign, or space."""
+    """A piece of a formula: a name, number or closing bracket with its index and exponent, a root, a sign,
+    or space.
+    """
 
     kind: str
     text: str
@@ -37,11 +50,17 @@ def pieces(text: str) -> Iterator[Piece]:
     for found in PIECE.finditer(text):
         part = found.groupdict()
         if part["name"]:
-            sup = (part["sup"] or "").removeprefix("(").removesuffix(")")
+            sup = part["sup"] or ""
+            if not re.search(r"\(\d+\)$", sup):  # the number of a row keeps its parentheses
+                sup = sup.removeprefix("(").removesuffix(")")
             sup += " T" if part["transposed"] else ""
             yield Piece("name", part["name"], part["sub"] or part["index"] or "", sup.strip())
         elif part["number"]:
             yield Piece("number", part["number"], sup=part["power"] or "")
+        elif part["close"]:
+            yield Piece("close", part["close"], sup=part["raised"].removeprefix("(").removesuffix(")"))
+        elif part["root"]:
+            yield Piece("root", part["root"])
         else:
             yield Piece("space" if part["space"] else "sign", found[0])
 
@@ -66,7 +85,8 @@ LATEX_SIGNS = {
     "#": r"\#", "$": r"\$", "~": r"\sim ", "ŷ": r"\hat y", "Ŷ": r"\hat Y", "λ": r"\lambda ",
     "η": r"\eta ", "μ": r"\mu ", "ρ": r"\rho ", "ε": r"\epsilon ", "α": r"\alpha ", "β": r"\beta ",
     "γ": r"\gamma ", "δ": r"\delta ", "φ": r"\varphi ", "Φ": r"\Phi ", "π": r"\pi ", "∇": r"\nabla ",
-    "≈": r"\approx ", "ᵀ": r"^{\mathsf T}",
+    "≈": r"\approx ", "ã": r"\tilde a", "Ã": r"\tilde A", "Δ": r"\Delta ", "…": r"\dots ",
+    "ᵀ": r"^{\mathsf T}",
 }  # fmt: skip
 LATEX_TEXT = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"\textasciicircum{}",
@@ -99,33 +119,39 @@ def latex(trace: Any) -> str:
 def _latex_equation(e: Equation, digits: int) -> list[str]:
     if not e.symbol:
         return [rf"\textit{{({latex_text(e.formula)})}}", ""]
-    words = not _is_formula(e)
-    right = [[rf"\text{{{latex_text(e.formula)}}}"] if words else list(map(latex_math, broken(e.formula)))]
-    if e.numbers and e.numbers != e.formula:
-        right.append([latex_math(line) for line in broken(e.numbers)])
-    if isinstance(e.value, list):
-        matrix, said = shown(e.value)
-        rows = r" \\ ".join(" & ".join(latex_math(number(v, digits)) for v in row) for row in matrix)
-        note = rf" \quad \text{{({said})}}" if said else ""
-        right.append([rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}{note}"])
-    elif e.value is not None and number(e.value, digits) != (e.numbers or e.formula):
-        right.append([latex_math(number(e.value, digits))])
-    body = [f"&= {part[0]}" + "".join(rf" \\ &\qquad {more}" for more in part[1:]) for part in right]
-    symbol = latex_math(e.symbol) if _is_symbol(e) else rf"\text{{{latex_text(e.symbol)}}}"
+    right = [_latex_stage(stage, digits) for stage in stages(e, digits)]
+    body = [f"&= {lines[0]}" + "".join(rf" \\ &\qquad {more}" for more in lines[1:]) for lines in right]
+    symbol = latex_math(e.symbol) if is_symbol(e) else rf"\text{{{latex_text(e.symbol)}}}"
     lines = [r"\begin{align*}", symbol + " " + " \\\\\n".join(body), r"\end{align*}"]
-    notes = "; ".join(text for text in (e.shape, e.because) if text)
+    notes = "; ".join(text for text in (e.shape, e.because, _left_out(e)) if text)
     return [*([rf"{{\small {_latex_note(notes)}}}\nopagebreak"] if notes else []), *lines]
 
 
-def _is_symbol(e: Equation) -> bool:
-    """Whether the left side is mathematics, and not the name of the target's column."""
-    return e.part != "forward" or bool(re.match(r"[zabxZAWXbŷŶ]([_^]|$)", e.symbol))
+def _latex_stage(stage: Stage, digits: int) -> list[str]:
+    """What stands after an equals sign, in lines that fit the page."""
+    if stage.words:
+        return [rf"\text{{{latex_text(stage.pieces[0])}}}"]
+    if len(stage.pieces) == 1 and isinstance(stage.pieces[0], str):
+        return list(map(latex_math, broken(stage.pieces[0])))
+    lines: list[str] = [""]
+    width = 0
+    for piece in stage.pieces:
+        columns = 0 if isinstance(piece, str) else len(cells(piece, digits)[0])
+        if width and width + columns > COLUMNS:
+            lines.append("")
+            width = 0
+        width += columns
+        lines[-1] += latex_math(piece) + " " if isinstance(piece, str) else _latex_matrix(piece, digits)
+    return lines
 
 
-def _is_formula(e: Equation) -> bool:
-    """Whether the right side is mathematics, and not words."""
-    words = ("its weights", "its biases", "the targets", "moved")
-    return _is_symbol(e) and e.part != "input" and e.symbol != "X" and e.formula not in words
+def _latex_matrix(matrix: Any, digits: int) -> str:
+    rows = r" \\ ".join(" & ".join(map(latex_math, row)) for row in cells(matrix, digits))
+    return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}} "
+
+
+def _left_out(e: Equation) -> str:
+    return left_out(e.value) if isinstance(e.value, list) else ""
 
 
 def latex_math(text: str) -> str:
@@ -139,8 +165,12 @@ def _latex_piece(piece: Piece) -> str:
         return r"\ "
     if piece.kind == "sign":
         return LATEX_SIGNS.get(piece.text, piece.text)
+    if piece.kind == "root":
+        return rf"\sqrt{{{latex_math(piece.text)}}}"
     if piece.kind == "number":
         base = re.sub(r"e([+−]?)0*(\d+)", r" \\cdot 10^{\1\2}", piece.text).replace("+", "").replace("−", "-")
+    elif piece.kind == "close":
+        base = piece.text
     elif len(piece.text.strip("'∂")) == 1 or DERIVATIVE.fullmatch(piece.text):
         base = "".join(LATEX_SIGNS.get(c, c) for c in piece.text)
     else:
@@ -159,7 +189,7 @@ def latex_text(text: str) -> str:
     for character in text:
         if character in LATEX_TEXT:
             out.append(LATEX_TEXT[character])
-        elif character in LATEX_SIGNS:
+        elif character in LATEX_SIGNS and character not in "ãÃ":
             out.append(f"${LATEX_SIGNS[character].strip()}$")
         else:
             out.append(character if character.isprintable() and ord(character) < 0x180 else "?")
@@ -173,7 +203,13 @@ def _is_prose(text: str) -> bool:
 
 def _latex_note(text: str) -> str:
     """A note that is mathematics where it can be, and words where it must be."""
-    return latex_text(text) if _is_prose(text) else rf"${latex_math(text)}$"
+    return "".join(latex_text(p) if words else rf"${latex_math(p)}$" for p, words in _mixed(text))
+
+
+def _mixed(text: str) -> list[tuple[str, bool]]:
+    """The pieces of a note, and whether each is words: only one with derivatives in it has both."""
+    parts = re.split(r"(, |; )", text) if "∂" in text else [text]
+    return [(part, part in (", ", "; ") or _is_prose(part)) for part in parts]
 
 
 # ------------------------------------------------------------------ HTML
@@ -183,7 +219,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto
 h2 { border-bottom: 1px solid #ccc; } h3 { margin-bottom: .3rem; }
 div.equation { margin: .7rem 0; padding: .15rem 0 .25rem .8rem; overflow: auto hidden; }
 div.equation { border-left: 3px solid #d8dee9; }
-p.note { margin: 0; color: #57606a; font-size: .85rem; } math { display: block; margin: .15rem 0; }
+p.note { margin: 0; color: #57606a; font-size: .85rem; }
+div.equation > math { display: block; margin: .15rem 0; }
 """
 
 
@@ -209,27 +246,24 @@ def fragment(trace: Any) -> str:
 def _html_equation(e: Equation, digits: int) -> str:
     if not e.symbol:
         return f"<p class='note'>({html.escape(e.formula)})</p>"
-    words = not _is_formula(e)
-    right = [f"<mtext>{html.escape(e.formula)}</mtext>" if words else mathml(e.formula)]
-    if e.numbers and e.numbers != e.formula:
-        right.append(mathml(e.numbers))
-    said = ""
-    if isinstance(e.value, list):
-        matrix, said = shown(e.value)
-        cells = ("".join(f"<mtd>{mathml(number(v, digits))}</mtd>" for v in row) for row in matrix)
-        rows = "".join(f"<mtr>{row}</mtr>" for row in cells)
-        right.append(f"<mo>(</mo><mtable>{rows}</mtable><mo>)</mo>")
-    elif e.value is not None and number(e.value, digits) != (e.numbers or e.formula):
-        right.append(mathml(number(e.value, digits)))
-    symbol = mathml(e.symbol) if _is_symbol(e) else f"<mtext>{html.escape(e.symbol)}</mtext>"
-    lefts = [symbol] + ["<mspace width='1em'/>"] * (len(right) - 1)
-    lines = (
-        f"<math><mrow>{left}<mo>=</mo>{part}</mrow></math>" for left, part in zip(lefts, right, strict=True)
-    )
-    notes = "; ".join(text for text in (e.shape, e.because, said) if text)
-    inner = html.escape(notes) if _is_prose(notes) else f"<math>{mathml(notes)}</math>"
-    note = f"<p class='note'>{inner}</p>" if notes else ""
+    symbol = mathml(e.symbol) if is_symbol(e) else f"<mtext>{html.escape(e.symbol)}</mtext>"
+    lines: list[str] = []
+    for stage in stages(e, digits):
+        left = "<mspace width='1em'/>" if lines else symbol
+        right = "".join(_html_piece(piece, stage, digits) for piece in stage.pieces)
+        lines.append(f"<math><mrow>{left}<mo>=</mo>{right}</mrow></math>")
+    notes = "; ".join(text for text in (e.shape, e.because, _left_out(e)) if text)
+    inner = (html.escape(p) if words else f"<math>{mathml(p)}</math>" for p, words in _mixed(notes))
+    note = f"<p class='note'>{''.join(inner)}</p>" if notes else ""
     return f"<div class='equation'>{''.join(lines)}{note}</div>"
+
+
+def _html_piece(piece: Any, stage: Stage, digits: int) -> str:
+    if isinstance(piece, str):
+        return f"<mtext>{html.escape(piece)}</mtext>" if stage.words else mathml(piece)
+    rows = ("".join(f"<mtd>{mathml(cell)}</mtd>" for cell in row) for row in cells(piece, digits))
+    table = "".join(f"<mtr>{row}</mtr>" for row in rows)
+    return f"<mrow><mo>(</mo><mtable>{table}</mtable><mo>)</mo></mrow>"
 
 
 def mathml(text: str) -> str:
@@ -243,7 +277,10 @@ def _mathml_piece(piece: Piece) -> str:
         return "<mspace width='.25em'/>"
     if piece.kind == "sign":
         return f"<mo>{text}</mo>"
-    base = f"<mn>{text}</mn>" if piece.kind == "number" else f"<mi>{text}</mi>"
+    if piece.kind == "root":
+        return f"<msqrt>{mathml(piece.text)}</msqrt>"
+    tag = {"number": "mn", "close": "mo"}.get(piece.kind, "mi")
+    base = f"<{tag}>{text}</{tag}>"
     if piece.sub and piece.sup:
         return f"<msubsup>{base}{mathml(piece.sub)}{mathml(piece.sup)}</msubsup>"
     if piece.sub:

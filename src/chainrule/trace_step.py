@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from chainrule import reference
-from chainrule.equations import PENALTIES
+from chainrule import full_batch, reference
+from chainrule.equations import OPTIMISERS, PENALTIES
 from chainrule.equations.optimisers import Optimiser
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
-from chainrule.trace_equation import Equation, factor, plain
+from chainrule.spec import Training
+from chainrule.trace_equation import Equation, factor, number, plain
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,16 @@ class Step:
         The learning rate.
     known : bool
         Whether the targets are known; without them there is only the forward part.
-    terms, units : int
-        So many terms of a sum, and units of a layer, are written out.
+    rows : sequence of int
+        The numbers of the batch's rows in the data.
+    slots : ndarray of shape (slots, parameters), optional
+        The optimiser's memory; by default empty.
+    t : int
+        Steps that were done before.
+    seed : int
+        Of dropout; a negative one switches it off.
+    terms, units, moves : int
+        So many terms of a sum, units of a layer, and updates of a unit's weights, are written out.
     digits : int
     """
 
@@ -47,8 +55,13 @@ class Step:
     optimiser: Optimiser
     rate: float
     known: bool = True
+    rows: Sequence[int] = (0,)
+    slots: Array | None = None
+    t: int = 0
+    seed: int = -1
     terms: int = 8
     units: int = 8
+    moves: int = 8
     digits: int = 4
 
     @cached_property
@@ -56,60 +69,103 @@ class Step:
         """Forward propagation and, with targets, back propagation."""
         network = self.objective.network
         with np.errstate(all="ignore"):
-            run = reference.forward(network, self.theta, reference.dense(self.batch.X))
+            X = reference.dense(self.batch.X)
+            run = reference.forward(network, self.theta, X, seed=self.seed, step=self.t + 1)
             if self.known:
                 reference.backward(network, self.theta, run, self.batch.Y, self.batch.weights)
         return run
 
-    def prediction(self, run: reference.Pass) -> Array:
+    @cached_property
+    def prediction(self) -> Array:
         """The last layer's values through the loss's output link, of shape (n, outputs)."""
-        return reference.predict(self.objective.network, run.A[-1])
+        return reference.predict(self.objective.network, self.run.A[-1])
 
-    def losses(self, run: reference.Pass) -> Array:
+    @cached_property
+    def losses(self) -> Array:
         """The loss of each row and output, of shape (n, outputs)."""
-        row, z = self.objective.network.loss_row, run.A[-1]
+        row, z = self.objective.network.loss_row, self.run.A[-1]
         extra = reference.statistics(z) if row.coupled else reference.values(row)
         return np.asarray(row.value(z, self.batch.Y, *extra))
 
-    def gradient(self, run: reference.Pass) -> Array:
+    @cached_property
+    def weights(self) -> Array:
+        """The weight of each row, of shape (n,)."""
+        n = len(self.batch)
+        return np.ones(n) if self.batch.weights is None else self.batch.weights.astype(np.float64)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all rows count the same."""
+        return bool(np.all(self.weights == self.weights[0]))
+
+    @cached_property
+    def gradient(self) -> Array:
         """The gradient with penalties, of shape (parameters,)."""
-        total = run.gradient.copy()
-        scale = self.objective.scale(self.batch)
-        reference.penalise(self.objective, self.theta, scale, total)
+        total = self.run.gradient.copy()
+        reference.penalise(self.objective, self.theta, self.objective.scale(self.batch), total)
         return total
 
-    def moved(self, gradient: Array) -> Array:
-        """The parameters after the optimiser's first step, its memory being empty."""
-        theta = self.theta.copy()
-        slots = np.zeros((len(self.optimiser.slots), theta.size), theta.dtype)
+    @cached_property
+    def memory(self) -> Array:
+        """What the optimiser remembers before the step, of shape (slots, parameters)."""
+        if self.slots is not None:
+            return self.slots
+        return np.zeros((len(self.optimiser.slots), self.theta.size), self.theta.dtype)
+
+    @cached_property
+    def moved(self) -> tuple[Array, Array]:
+        """The parameters after the optimiser's step, and what it then remembers."""
+        if self.optimiser.full_batch:
+            return self._iterated, self.memory
+        theta, slots = self.theta.copy(), self.memory.copy()
         for start, stop, free in self.objective.segments():
             part = slice(start, stop)
             reference.update(
-                self.optimiser, theta[part], gradient[part], slots[:, part], self.rate, 1, free=free
+                self.optimiser,
+                theta[part],
+                self.gradient[part],
+                slots[:, part],
+                self.rate,
+                self.t + 1,
+                free=free,
             )
-        return theta
+        return theta, slots
+
+    @property
+    def _iterated(self) -> Array:
+        """The parameters after the first iteration of a full-batch method on these rows."""
+        training = Training(optimiser=OPTIMISERS.spell(self.optimiser), batch_size=len(self.batch))
+        run = reference.Run(self.objective, self.optimiser)
+        found = next(full_batch.iterations(run, self.objective, training, self.batch, self.theta))
+        return found.theta.astype(self.theta.dtype)
 
     def penalties(self) -> list[tuple[str, float]]:
         """Name and strength of each penalty that is in force."""
         scale = self.objective.scale(self.batch)
         return [(name, s * scale) for name, s in self.objective.strengths.items() if s * scale]
 
+    def gradient_formula(self) -> str:
+        """What the optimiser takes for g: the derivative of the loss, and of the penalties."""
+        parts = ["dw"]
+        for name, strength in self.penalties():
+            slope = plain(PENALTIES[name].slope_latex)
+            parts.append(f"{factor(strength, self.digits)} · {slope}")
+        return " + ".join(parts)
+
     def update_remarks(self) -> list[Equation]:
         """What the optimiser does to each parameter, in words and formulas."""
         row = self.optimiser
         remarks = [Equation("update", None, row.name, plain(row.latex), because=row.source)]
-        for name, strength in self.penalties():
-            slope = plain(PENALTIES[name].slope_latex)
-            text = f"of weights, g = dw + {factor(strength, self.digits)} · {slope}: the penalty {name}"
+        if self.penalties():
+            names = " and ".join(name for name, _ in self.penalties())
+            text = f"of weights, g = {self.gradient_formula()}, with the penalty {names}; of biases, g = db"
             remarks.append(Equation("update", None, "", text))
         if row.full_batch:
-            text = "this method needs the gradient of all rows for a step; one row alone does not give it"
+            text = "the method's first iteration, if the rows that are shown were all the data"
+        elif row.slots and not self.t:
+            text = f"the first step, t = 1, with {' and '.join(row.slots)} = 0 before"
         else:
-            state = f", {' and '.join(row.slots)} being 0 before" if row.slots else ""
-            text = f"the first step, t = 1, at a learning rate η = {self.rate:g}{state}"
+            text = f"step t = {self.t + 1} of the optimiser"
+        if not row.full_batch:
+            text += f", at a learning rate η = {number(self.rate, self.digits)}"
         return [*remarks, Equation("update", None, "", text)]
-
-
-def constants(row: Any) -> str:
-    """The values of a row's parameters, as in "alpha = 0.01"."""
-    return ", ".join(f"{name} = {value:g}" for name, value in row.parameters.items())

@@ -144,7 +144,9 @@ class adam:
 
 
 @optimiser(
-    latex=r"w \leftarrow (1 - \eta \lambda) w, \text{ then Adam}",
+    latex=r"m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, "
+    r"\quad w \leftarrow (1 - \eta \lambda) w "
+    r"- \eta \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \frac{m}{\sqrt{v} + \epsilon}",
     source="Loshchilov & Hutter 2019, arXiv:1711.05101",
     slots=("m", "v"),
     parameters={"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01},
