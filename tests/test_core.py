@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import chainrule
 import chainrule.equations.activations
 import chainrule.reference
 from chainrule import second_order, train
-from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, SCHEDULES
+from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, SCHEDULES, TABLES
 from chainrule.errors import OptionError
 from chainrule.parameters import Layout, initial
 from chainrule.problem import Batch, Objective
@@ -122,6 +123,27 @@ VARIANCE = {
     "zeros": 0.0,
     "orthogonal": 1 / 300,
 }
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_the_defaults_of_a_row_lie_in_its_ranges(table):
+    for row in table.values():
+        assert row.ranges.keys() <= row.parameters.keys()
+        for name, value in row.parameters.items():
+            low, high = row.ranges.get(name, (-math.inf, math.inf))
+            assert low <= value <= high, (row.name, name)
+            assert table.find(f"{row.name}({name}={value!r})").parameters == row.parameters
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_values_lie_in_their_image_and_reach_its_finite_ends(name):
+    row = ACTIVATIONS[name]
+    z = np.linspace(-600, 600, 2401)
+    low, high = row.image
+    A = chainrule.reference.activate(row, np.column_stack([z, -z]))
+    assert low <= A.min() and A.max() <= high
+    assert not math.isfinite(low) or A.min() < low + 0.01
+    assert not math.isfinite(high) or A.max() > high - 0.01
 
 
 @pytest.mark.parametrize("name", INITIALISERS)
