@@ -14,7 +14,7 @@ import chainrule
 import chainrule.equations.activations
 import chainrule.reference
 from chainrule import second_order, train
-from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, SCHEDULES, TABLES
+from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, SCHEDULES, TABLES, dropout
 from chainrule.errors import OptionError
 from chainrule.parameters import Layout, initial
 from chainrule.problem import Batch, Objective
@@ -133,6 +133,37 @@ def test_the_defaults_of_a_row_lie_in_its_ranges(table):
             low, high = row.ranges.get(name, (-math.inf, math.inf))
             assert low <= value <= high, (row.name, name)
             assert table.find(f"{row.name}({name}={value!r})").parameters == row.parameters
+
+
+SPLITMIX64 = (  # its first numbers after the seed 1234567, as its authors' C program prints them
+    6457827717110365317,
+    3203168211198807973,
+    9817491932198370423,
+    4593380528125082431,
+    16408922859458223821,
+)
+
+
+def test_coins_are_those_of_splitmix64():
+    index = np.arange(len(SPLITMIX64), dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        found = dropout.uniform(np.uint64(1234567), index)
+        key = dropout.stream_key(np.uint64(3), np.uint64(5), np.uint64(7))
+    assert found.tolist() == [(number >> 11) / 2**53 for number in SPLITMIX64]
+    assert int(key) == mixed(mixed(mixed(3 + GOLDEN) ^ 5) + 7 * GOLDEN)
+    assert dropout.kept(np.uint64(1234567), index, found[1]).tolist() == [True, True, True, True, True]
+    assert not dropout.kept(np.uint64(1234567), index, np.nextafter(found[1], 1))[1]
+
+
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mixed(x: int) -> int:
+    """The finaliser, in Python's integers."""
+    x %= 2**64
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+    return x ^ x >> 31
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
