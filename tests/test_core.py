@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import chainrule
 import chainrule.equations.activations
 import chainrule.reference
 from chainrule import second_order, train
-from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, SCHEDULES, TABLES, dropout
+from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, OPTIMISERS, SCHEDULES, TABLES, dropout
 from chainrule.errors import OptionError
 from chainrule.parameters import Layout, initial
 from chainrule.problem import Batch, Objective
@@ -133,6 +134,12 @@ def test_the_defaults_of_a_row_lie_in_its_ranges(table):
             low, high = row.ranges.get(name, (-math.inf, math.inf))
             assert low <= value <= high, (row.name, name)
             assert table.find(f"{row.name}({name}={value!r})").parameters == row.parameters
+
+
+def test_an_optimiser_has_no_more_slots_than_there_are_templates():
+    assert len(OPTIMISERS["adam"].slots) == 2
+    with pytest.raises(ValueError, match="'adam' has more than 2 slots"):
+        replace(OPTIMISERS["adam"], slots=("m", "v", "u"))
 
 
 SPLITMIX64 = (  # its first numbers after the seed 1234567, as its authors' C program prints them
