@@ -136,6 +136,12 @@ def test_the_defaults_of_a_row_lie_in_its_ranges(table):
             assert table.find(f"{row.name}({name}={value!r})").parameters == row.parameters
 
 
+def test_the_ends_of_a_range_are_allowed():
+    assert SCHEDULES.find("adaptive(divisor=1)").parameters["divisor"] == 1
+    with pytest.raises(OptionError, match=r"divisor=0.9 of the schedule 'adaptive' must lie in \[1, inf\]"):
+        SCHEDULES.find("adaptive(divisor=0.9)")
+
+
 def test_an_optimiser_has_no_more_slots_than_there_are_templates():
     assert len(OPTIMISERS["adam"].slots) == 2
     with pytest.raises(ValueError, match="'adam' has more than 2 slots"):

@@ -6,7 +6,10 @@ import ast
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from chainrule import equations
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -95,3 +98,23 @@ def test_mutants_of_the_package_are_many_and_the_equivalent_ones_exist():
     assert len(everything) > 600
     assert mutation.EQUIVALENT.keys() <= everything
     assert mutation.sample(150)[:8] != mutation.everything()[:8]
+
+
+def test_branches_that_are_said_to_meet_at_zero_do():
+    """Each such mutant has the values and slopes of the right row, at zero and on both sides of it."""
+    z = np.array([-2.0, -1e-300, -0.0, 0.0, 1e-300, 2.0])
+    meeting = [m for m in mutation.everything() if mutation.EQUIVALENT.get(m.name) == mutation.AT_ZERO]
+    assert len(meeting) > len(mutation.MEETING)
+    for mutant in meeting:
+        scope: dict = {"__name__": __name__}
+        exec(compile(mutant.make(), mutant.path, "exec"), scope)
+        name, function = mutant.scope.split(".")
+        table = "LOSSES" if "losses" in mutant.path else "ACTIVATIONS"
+        other, right = (getattr(rows[name], function) for rows in (scope[table], getattr(equations, table)))
+        more = () if function == "f" else (_second(table, name, z),)
+        np.testing.assert_array_equal(other(z, *more), right(z, *more))
+
+
+def _second(table: str, name: str, z: np.ndarray) -> np.ndarray:
+    """What a slope takes beside z: the value of an activation, the target of a loss."""
+    return (z > 0).astype(float) if table == "LOSSES" else equations.ACTIVATIONS[name].f(z)
