@@ -136,10 +136,27 @@ def test_the_defaults_of_a_row_lie_in_its_ranges(table):
             assert table.find(f"{row.name}({name}={value!r})").parameters == row.parameters
 
 
-def test_the_ends_of_a_range_are_allowed():
-    assert SCHEDULES.find("adaptive(divisor=1)").parameters["divisor"] == 1
-    with pytest.raises(OptionError, match=r"divisor=0.9 of the schedule 'adaptive' must lie in \[1, inf\]"):
-        SCHEDULES.find("adaptive(divisor=0.9)")
+# What a parameter is, by its name, and so where it may lie: the ends belong to it, what is beyond does not.
+SHARES = ["q", "momentum", "rho", "beta_1", "beta_2", "decrease", "gamma", "floor", "peak_at", "start"]
+NOT_NEGATIVE = ["scale", "epsilon", "weight_decay", "max_damping", "power", "minimum"]
+AT_LEAST_ONE = ["increase", "divisor", "every", "period", "growth", "memory"]
+ENDS = {
+    **dict.fromkeys(SHARES, ([0, 1], [-0.01, 1.01])),
+    **dict.fromkeys(NOT_NEGATIVE, ([0, 1e300], [-0.01])),
+    **dict.fromkeys(AT_LEAST_ONE, ([1, 1000], [0.99])),
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_the_ends_of_a_range_are_allowed(table):
+    for row in table.values():
+        for name in row.ranges.keys() & ENDS.keys() | row.ranges.keys() & {"alpha"}:
+            allowed, refused = ENDS.get(name, ([0, 1e300], [] if row.name == "leaky_relu" else [-0.01]))
+            for value in allowed:
+                assert table.find(f"{row.name}({name}={value})").parameters[name] == value
+            for value in refused:
+                with pytest.raises(OptionError, match=f"{name}={value} of the {table.kind} '{row.name}'"):
+                    table.find(f"{row.name}({name}={value})")
 
 
 def test_an_optimiser_has_no_more_slots_than_there_are_templates():
