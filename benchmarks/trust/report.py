@@ -18,8 +18,8 @@ INTRODUCTION = """\
 
 What chainrule promises about correctness, determinism and bad input, in figures. Each is measured by code
 that could fail: `make trust` takes them at the counts below and ends with an error if a target is missed. Of
-some it takes fewer than the target names (fuzzed files, seeds, mutants), and `make trust-long` all of them. The
-code is in `benchmarks/trust/`, and most of it is what the tests run, too.
+some it takes fewer than the target names (fuzzed files, seeds, mutants), and `make trust-long` all of them.
+The code is in `benchmarks/trust/`, and most of it is what the tests run, too.
 """
 
 
