@@ -112,6 +112,7 @@ def test_branches_that_are_said_to_meet_at_zero_do():
         table = "LOSSES" if "losses" in mutant.path else "ACTIVATIONS"
         other, right = (getattr(rows[name], function) for rows in (scope[table], getattr(equations, table)))
         more = () if function == "f" else (_second(table, name, z),)
+        more += tuple(getattr(equations, table)[name].parameters.values())
         np.testing.assert_array_equal(other(z, *more), right(z, *more))
 
 
