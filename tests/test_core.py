@@ -165,6 +165,16 @@ def test_an_optimiser_has_no_more_slots_than_there_are_templates():
         replace(OPTIMISERS["adam"], slots=("m", "v", "u"))
 
 
+@pytest.mark.parametrize("name", [name for name, row in ACTIVATIONS.items() if row.kinks])
+def test_an_activation_has_a_kink_where_it_is_said(name):
+    """The slopes on both sides differ, for values of the parameters that do not happen to smooth it."""
+    row, parameters = ACTIVATIONS[name], [0.3 for _ in ACTIVATIONS[name].parameters]
+    for kink in row.kinks:
+        left, right = (row.f(np.float64(kink + h), *parameters) for h in (-1e-6, 1e-6))
+        middle = row.f(np.float64(kink), *parameters)
+        assert abs((right - middle) - (middle - left)) > 1e-7
+
+
 SPLITMIX64 = (  # its first numbers after the seed 1234567, as its authors' C program prints them
     6457827717110365317,
     3203168211198807973,
