@@ -208,6 +208,23 @@ def test_contents_that_do_not_fit_together_are_refused(contents, metadata, array
         MLPClassifier.from_contents({**right, **metadata}, {**numbers, **arrays})
 
 
+@pytest.mark.parametrize("seed", [3, np.int64(3), None, np.random.RandomState(3)])
+def test_the_options_of_a_saved_model_come_back(tmp_path, seed):
+    """But for live objects: a generator, a class weight by label, callbacks."""
+    given = {"hidden_layer_sizes": (5,), "activation": ["tanh"], "alpha": 0.01, "max_iter": 2}
+    model = MLPClassifier(random_state=seed, class_weight={0: 2.0}, **given).fit(X3, Y3)
+    model.save(tmp_path / "model")
+    loaded = chainrule.load(tmp_path / "model")
+    options = loaded.get_params()
+    assert {name: options[name] for name in given} == given
+    assert options["random_state"] == (None if isinstance(seed, np.random.RandomState) else seed)
+    assert options["class_weight"] is None
+    for name in ("loss_", "best_loss_", "n_iter_", "t_", "stop_reason_", "n_features_in_", "n_layers_"):
+        assert getattr(loaded, name) == getattr(model, name)
+    assert loaded.loss_curve_ == model.loss_curve_
+    assert loaded.out_activation_ == model.out_activation_ == "softmax"
+
+
 def test_an_unfitted_model_is_not_saved(tmp_path):
     with pytest.raises(chainrule.OptionError, match="not fitted"):
         MLPClassifier().save(tmp_path / "model")

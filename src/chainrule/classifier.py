@@ -13,13 +13,15 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from chainrule.errors import DataError, OptionError
 from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available, to_rows
+from chainrule.estimator_data import check_labels
 from chainrule.estimator_docs import documented
 from chainrule.estimator_file import from_contents, save, to_contents
 from chainrule.parameters import Array
+from chainrule.refusals import validated
 
 
 @documented
@@ -156,7 +158,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return "categorical_cross_entropy" if kind == "multiclass" else "binary_cross_entropy"
 
     def _validate(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
+        check_labels(y)
+        X, y = validated(
             self,
             X,
             y,
@@ -263,6 +266,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
+        check_labels(classes, "classes")
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)

@@ -15,6 +15,10 @@ class DataError(ChainruleError, ValueError):
     """The data cannot be used as they are."""
 
 
+class DataTypeError(DataError, TypeError):
+    """The data hold objects of a type that cannot be used."""
+
+
 class DivergenceError(ChainruleError, ValueError):
     """Training produced a loss or weights that are not finite; the last finite weights were kept."""
 

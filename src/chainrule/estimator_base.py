@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Sequence
 from itertools import chain
 from operator import is_
@@ -17,22 +16,24 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from chainrule import estimator_random, row_weights, train
+from chainrule.check import entry_name
 from chainrule.equations import OPTIMISERS
-from chainrule.errors import DataError, DivergenceError, OptionError
+from chainrule.errors import OptionError
+from chainrule.estimator_data import DataMixin
 from chainrule.estimator_diagnosis import DiagnosisMixin
 from chainrule.estimator_metrics import MetricsMixin
 from chainrule.estimator_options import OptionsMixin
+from chainrule.estimator_outcome import OutcomeMixin
 from chainrule.estimator_training import TrainingMixin
 from chainrule.parameters import Array, Layout, initial
 from chainrule.predictor import Predictor, is_plain
 from chainrule.problem import Batch, Objective
+from chainrule.refusals import first_where, validated
 from chainrule.spec import Training
 
 LINKS = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of output activations
@@ -40,9 +41,11 @@ LINKS = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of
 
 class BaseMLP(
     OptionsMixin,
+    DataMixin,
     MetricsMixin,
     DiagnosisMixin,
     TrainingMixin,
+    OutcomeMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -71,7 +74,7 @@ class BaseMLP(
 
     def _draw(self) -> Array:
         if self.init_weights is not None:
-            return Layout(self.network_).pack(*self.init_weights)
+            return self._packed(*self.init_weights)
         depth = len(self.network_.layers)
         if self.init != "auto":
             names = self.init if isinstance(self.init, str) else list(self.init)
@@ -79,14 +82,26 @@ class BaseMLP(
         gain = 3**-0.5 if self.activation == "logistic" else 1.0
         return initial(self.network_, self._random_state, "scikit_learn", [gain] * depth)
 
+    def _packed(self, *arrays: Any) -> Array:
+        theta = Layout(self.network_).pack(*arrays)
+        bad = first_where(lambda values: ~np.isfinite(values), theta)
+        if bad is not None:
+            where = entry_name(self._objective(), bad[0][0])
+            raise OptionError(f"init_weights must be finite, but {where} is {bad[1]}: correct it.")
+        return theta
+
     def _initialise(self, n_features: int, n_outputs: int, dtype: str) -> None:
         self.n_iter_, self.t_ = 0, 0
         self.n_outputs_ = n_outputs
         self.network_ = self._make_network(n_features, n_outputs, dtype)
+        self._check_size(self.network_)
         self.n_layers_ = len(self.network_.widths)
         link = self.network_.loss_row.link
         self.out_activation_ = LINKS.get(link, link)
-        self._expose(self._draw())
+        try:
+            self._expose(self._draw())
+        except MemoryError:
+            raise OptionError(self._too_large(Layout(self.network_).size)) from None
         # Drawn from a stream of its own, so that the shuffles stay those of scikit-learn.
         self._dropout_seed = int(self._random_state.get_state()[1][0])
         self._state = None
@@ -109,7 +124,7 @@ class BaseMLP(
         X, y = self._validate(X, y, reset=fresh, incremental=incremental)
         X = to_rows(X)
         weight = self._weights(X, y, sample_weight)
-        Y = self._encode(y).astype(X.dtype)
+        Y = self._targets(y, X.dtype)
         if not incremental or not hasattr(self, "_random_state"):
             self._random_state = check_random_state(self.random_state)
         random = estimator_random.digest_of(self.random_state) if self.checkpoint is not None else None
@@ -128,42 +143,6 @@ class BaseMLP(
         self._note_end(first, state.theta, data, held, incremental=incremental)
         self._finish(training, state, outcome, data, incremental=incremental)
         return self
-
-    def _weights(self, X: Any, y: Any, sample_weight: Any) -> Array | None:
-        weight = None if sample_weight is None else row_weights.checked(sample_weight, X)
-        self.__dict__.pop("class_weight_", None)  # of an earlier fit
-        if getattr(self, "class_weight", None) is None:
-            return weight
-        by_class, self.class_weight_ = row_weights.of_classes(self.class_weight, y, self.classes_)
-        return row_weights.product(weight, by_class.astype(X.dtype))
-
-    def _hold_out(self, batch: Batch, y: Any, validation: Any) -> tuple[Batch, Any]:
-        """The training rows, and the validation data (X, y, weights) if stopping goes by some."""
-        if validation is not None:
-            X, target, *weight = validation
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=batch.X.dtype, reset=False)
-            return batch, (to_rows(X), np.asarray(target), weight[0] if weight else None)
-        if not self.early_stopping:
-            return batch, None
-        rows = self._validation_rows(batch, y)
-        kept, held = batch.take(rows[0]), batch.take(rows[1])
-        if len(held) < 2:
-            raise DataError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        return kept, (held.X, np.asarray(y)[rows[1]], held.weights)
-
-    def _validation_rows(self, batch: Batch, y: Any) -> Any:
-        """Rows to train on and to validate on. A warm start keeps them: no validation row leaks."""
-        if self._split is None or sum(map(len, self._split)) != len(batch):
-            stratify = batch.Y if self._stratified() else None
-            self._split = train_test_split(
-                np.arange(len(batch)),
-                random_state=self._random_state,
-                test_size=self.validation_fraction,
-                stratify=stratify,
-            )
-        return self._split
 
     def _callbacks(self) -> Sequence[train.Callback]:
         return self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]
@@ -206,35 +185,6 @@ class BaseMLP(
         elif not stopped:
             self.best_loss_ = state.best_value
 
-    def _complain(self, outcome: train.Outcome, *, incremental: bool) -> None:
-        if outcome.reason == "diverged":
-            raise DivergenceError(self._divergence())
-        if outcome.reason == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        if outcome.reason == "epochs" and not incremental:
-            warnings.warn(self._not_converged(), ConvergenceWarning, stacklevel=5)
-        if outcome.reason in ("evaluations", "stuck"):
-            warnings.warn(
-                f"{self.solver} failed to converge after {outcome.epochs} iteration(s) and "
-                f"{outcome.evaluations} evaluations of the loss. You might want to scale the data or "
-                "increase max_fun.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-
-    def _not_converged(self) -> str:
-        if self._is_stochastic():
-            return (
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter:d}) reached and the optimization "
-                "hasn't converged yet."
-            )
-        return (
-            f"{self.solver} failed to converge after {self.n_iter_} iteration(s) (status=1):\n"
-            "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT\n\n"
-            f"Increase the number of iterations to improve the convergence (max_iter={self.max_iter}).\n"
-            "You might also want to scale the data."
-        )
-
     def _check_solver(self) -> bool:
         if not self._is_stochastic():
             raise AttributeError(
@@ -253,7 +203,8 @@ class BaseMLP(
 
     def _output(self, X: Any) -> Array:
         """Predictions of the network for validated rows, of shape (n, outputs)."""
-        return self._run().predict(self._current(), to_rows(X))  # type: ignore[no-any-return]
+        X = to_rows(X)
+        return self._finite(X, self._run().predict(self._current(), X))
 
     def _rows(self, X: Any) -> Any:
         return to_rows(self._input(X))
@@ -262,7 +213,7 @@ class BaseMLP(
         if is_plain(self, X):
             return X
         check_is_fitted(self)
-        return validate_data(
+        return validated(
             self, X, accept_sparse=["csr", "csc"], dtype=np.dtype(self.network_.dtype), reset=False
         )
 
@@ -299,10 +250,8 @@ class BaseMLP(
         OptionError
             If there is no such layer.
         """
-        X = self._input(X)
-        return self._run().values(  # type: ignore[no-any-return]
-            self._current(), to_rows(X), self._feature_layer(layer)
-        )
+        X = self._rows(X)
+        return self._finite(X, self._run().values(self._current(), X, self._feature_layer(layer)))
 
     def predictor(self) -> Predictor:
         """A function that predicts single rows in a few microseconds.

@@ -156,7 +156,7 @@ def from_contents(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) 
     """
     try:
         return _restore(cls, metadata, arrays)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise FileError(f"The file's {cls.__name__} does not fit together: {error}") from error
 
 
@@ -199,9 +199,11 @@ def _lists(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:
-    if "classes" not in metadata:
+    if not hasattr(model, "class_weight"):  # a regressor
         return
     labels = metadata["classes"]
+    if metadata["target"] not in TARGETS:
+        raise ValueError(f"its target is of an unknown type {metadata['target']!r}")
     if isinstance(labels, str) and labels not in NUMERIC:
         raise ValueError(f"its labels are of an unknown type {labels!r}")
     classes = arrays["classes"].astype(labels) if isinstance(labels, str) else np.array(labels)

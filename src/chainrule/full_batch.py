@@ -24,7 +24,13 @@ def iterations(
     start: Iterate | None = None,
 ) -> Iterator[Iterate]:
     """The iterations of a full-batch optimiser, from theta, or from where it stood before."""
-    return METHODS[training.optimiser_row.name](run, objective, training, batch, theta, start)
+    found = METHODS[training.optimiser_row.name](run, objective, training, batch, theta, start)
+    while True:
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the value
+            iterate = next(found, None)
+        if iterate is None:
+            return
+        yield iterate
 
 
 def _lbfgs(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from chainrule.equations import LOSSES
 from chainrule.errors import DataError, OptionError
@@ -15,6 +15,7 @@ from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available
 from chainrule.estimator_docs import documented
 from chainrule.estimator_file import from_contents, save, to_contents
 from chainrule.parameters import Array
+from chainrule.refusals import refuse_disguised, validated
 
 
 @documented
@@ -141,7 +142,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return str(self.loss)
 
     def _validate(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
+        refuse_disguised(y, "y")
+        X, y = validated(
             self,
             X,
             y,

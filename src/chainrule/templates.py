@@ -12,6 +12,9 @@ from chainrule.equation import exp, log1p
 from chainrule.kernels import fixed
 from chainrule.native import flat, matrix_at
 
+TINY = 2.0**-960
+RAISED = 2.0**100
+
 
 def layer_forward(X, p, Z):
     f(X, p, Z)
@@ -54,23 +57,41 @@ def turned(rows, out):
             out[k, i] = rows[i, k]
 
 
+@inlined
+def largest(z, rows, m, which):
+    """Of each column the largest, and which one it is."""
+    for i in range(rows):
+        m[i], which[i] = z[0, i], 0.0
+    for k in range(1, z.shape[0]):
+        for i in range(rows):
+            more = z[k, i] > m[i]
+            m[i] = z[k, i] if more else m[i]
+            which[i] = k if more else which[i]
+
+
 def row_statistics(z, e, rows, m, r, q, s):
     """Of each column of logits z: m, the largest; e = exp(z - m); r, the sum of e over the others.
 
     And q = 1 / (1 + r) and s = log(1 + r).
     """
+    largest(z, rows, m, q)
     for i in range(rows):
-        m[i], q[i], r[i] = z[0, i], 0.0, 0.0
-    for k in range(1, z.shape[0]):
-        for i in range(rows):
-            more = z[k, i] > m[i]
-            m[i] = z[k, i] if more else m[i]
-            q[i] = k if more else q[i]  # which one is the largest
+        r[i], s[i] = 0.0, 0.0
     for k in range(z.shape[0]):
         for i in range(rows):
             e[k, i] = exp(z[k, i] - m[i])
         for i in range(rows):
-            r[i] += 0.0 if q[i] == k else e[k, i]
+            part = (0.0 if q[i] == k else e[k, i]) - s[i]
+            raised = r[i] + part
+            s[i] = (raised - r[i]) - part  # what rounding took from this term (Kahan 1965, CACM 8)
+            r[i] = raised
+    for i in range(rows):
+        if r[i] < TINY:  # terms that small have lost digits: their roots have not
+            total = 0.0
+            for k in range(z.shape[0]):
+                root = 0.0 if q[i] == k else exp((z[k, i] - m[i]) / 2) * RAISED
+                total += root * root
+            r[i] = total / RAISED / RAISED
     for i in range(rows):
         q[i], s[i] = 1.0 / (1.0 + r[i]), log1p(r[i])
 

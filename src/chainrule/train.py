@@ -229,14 +229,14 @@ def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Outcome:
         done = _epoch(loop, size, rates, losses)
         if done < steps:
             return _diverged(loop, done, losses[done])
+        if not np.isfinite(state.theta).all():  # the last step's doing, which no loss has seen yet
+            return _diverged(loop, steps - 1, math.nan)
         state.samples += rows
         loss = float(losses @ sizes / rows)
         if loop.close_epoch(loss, float(rates[-1]), limit):
             return Outcome("callback", "A callback ended training.", position.done)
         if loop.out_of_patience():
             return Outcome("converged", epochs=position.done)
-    if not np.isfinite(state.theta).all():
-        return _diverged(loop, steps, math.nan)
     return Outcome("epochs", epochs=position.done)
 
 
