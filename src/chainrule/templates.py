@@ -152,14 +152,12 @@ def weigh(values, w, scale, dZ):
         for i in range(d.size):
             d[i] *= scale
         return lanes(values[: d.size])
-    total = 0.0
     for i in range(dZ.shape[0]):
-        g, part = w[i] * scale, 0.0
+        g = w[i] * scale
         for k in range(K):
             dZ[i, k] *= g
-            part += values[i * K + k]
-        total += part * w[i]
-    return total
+            values[i * K + k] *= w[i]
+    return lanes(values[: d.size])  # in the same order as without weights
 
 
 def loss_entries(Z, Y, w, scale, c, dZ, S):
