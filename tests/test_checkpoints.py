@@ -101,13 +101,13 @@ def test_a_fit_that_is_stopped_again_and_again_ends_with_the_same_bits(name, pat
 
 
 def test_fits_that_are_killed():
-    said, passed = files.resumes(12)
-    assert passed, said
+    found = files.resumes(12)
+    assert found.passed, found.text
 
 
 def test_saves_that_are_killed():
-    said, passed = files.kills(12)
-    assert passed, said
+    found = files.kills(12)
+    assert found.passed, found.text
 
 
 def test_fits_on_a_disk_that_fails(tmp_path):
@@ -509,8 +509,8 @@ def test_damage_that_the_digest_covers_up_is_refused_or_does_no_harm(begun):
 
 
 def test_damage_is_said():
-    said, passed = files.corruption(100, 50, 20, step=97)
-    assert passed, said
+    found = files.corruption(100, 50, 20, step=97)
+    assert found.passed, found.text
 
 
 # ------------------------------------------------------------------ the command line

@@ -1,6 +1,6 @@
 """Rows 12 to 15 of the scoreboard: files that outlive kills, damage and disks that fail.
 
-Each function returns what was measured, as text, and whether the target is met. The processes and disks are
+The counts are always the scoreboard's. The processes and disks are
 those of tests/killed.py and tests/faulty_disk.py.
 """
 
@@ -27,7 +27,8 @@ from chainrule.estimators import MLPClassifier
 from chainrule.spec import Training
 from chainrule.state import Position, State
 
-Measured = tuple[str, bool]
+from .figure import Figure, Measured
+
 LONGEST = 0.1  # seconds that a refusal may take
 
 
@@ -43,7 +44,7 @@ def resumes(count: int = 100) -> Measured:
     with TemporaryDirectory() as folder:
         done, wrong = killed.resumes(count, Path(folder))
     text = f"{done} kills of fits, {len(killed.FITS)} sorts of fit, {len(wrong)} with other bits or remains"
-    return text + _first(wrong), not wrong and done >= count
+    return Measured(text + _first(wrong), not wrong and done >= count)
 
 
 def corruption(flips: int = 2000, truncations: int = 500, splices: int = 200, step: int = 1) -> Measured:
@@ -68,7 +69,7 @@ def corruption(flips: int = 2000, truncations: int = 500, splices: int = 200, st
                     wrong.append(f"{what}: {error!r}")
                 slowest, tried = max(slowest, time.perf_counter() - began), tried + 1
     text = f"{tried} damaged files, {len(wrong)} not refused in a sentence, slowest {1e3 * slowest:.1f} ms"
-    return text + _first(wrong), not wrong and slowest < LONGEST
+    return Measured(text + _first(wrong), not wrong and slowest < LONGEST)
 
 
 def faults() -> Measured:
@@ -82,11 +83,11 @@ def faults() -> Measured:
     right = order == faulty_disk.ORDER
     said = "write, fsync, rename, fsync of the folder" if right else ", ".join(order)
     text = f"{saves} failing saves, {fits} fits on a failing disk, {len(wrong)} files lost; order: {said}"
-    return text + _first(wrong), not wrong and right
+    return Measured(text + _first(wrong), not wrong and right)
 
 
 def _measured(text: str, wrong: list[str]) -> Measured:
-    return text + _first(wrong), not wrong
+    return Measured(text + _first(wrong), not wrong)
 
 
 def _first(wrong: list[str]) -> str:
@@ -136,3 +137,11 @@ def _flipped(file: bytes, bit: int) -> bytes:
     flipped = bytearray(file)
     flipped[bit // 8] ^= 1 << bit % 8
     return bytes(flipped)
+
+
+FIGURES = (
+    Figure(12, "saves that are killed", "200 of 200 load, none older", lambda long: kills()),
+    Figure(13, "fits that are killed and repeated", "100 of 100 with equal bits", lambda long: resumes()),
+    Figure(14, "damaged model files and checkpoints", "0 silent, ≤ 0.1 s", lambda long: corruption()),
+    Figure(15, "failing calls of the system, and their order", "no file lost", lambda long: faults()),
+)
