@@ -27,7 +27,7 @@ DEV_DEPS := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types docs suite coverage format bench clean
+.PHONY: help demo test lint types docs suite coverage trust trust-long format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ suite: $(DEV_DEPS) ## run the tests
 coverage: $(DEV_DEPS) ## run the tests without the compiler and measure coverage
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n $(WORKERS) -m '$(UNCOMPILED_MARKS)' \
 		--cov --cov-report=term-missing --cov-fail-under=$(COVERAGE_FLOOR) $(UNCOMPILED_TESTS)
+
+trust: $(DEV_DEPS) ## measure what is promised: correctness, determinism, bad input
+	@$(BIN)/python -m benchmarks.trust $(TRUST)
+
+trust-long: $(DEV_DEPS) ## the same at full counts: half an hour (TRUST="--write" renews docs/trust.md)
+	@$(BIN)/python -m benchmarks.trust --long $(TRUST)
 
 format: $(DEV_DEPS) ## sort the imports and format the code
 	$(BIN)/ruff check --fix

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from chainrule import DivergenceError, MLPClassifier, MLPRegressor
+from chainrule import DivergenceError, MLPClassifier, MLPRegressor, TrainingWarning
 
 Rng = np.random.Generator
 Data = tuple[np.ndarray, np.ndarray]
@@ -141,6 +141,7 @@ def outputs(task: str, y: np.ndarray) -> int:
 def trained(model: Any, X: np.ndarray, y: np.ndarray, **more: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", TrainingWarning)
         try:
             model.fit(X, y, **more)
         except DivergenceError:

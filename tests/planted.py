@@ -174,14 +174,14 @@ class _:
 
 @other(PLANTED, ACTIVATIONS, "softmax", "normaliser missing")
 class _:
-    def f(z, m, r):
-        return exp(z - m)
+    def f(e, q):
+        return e
 
 
 @other(PLANTED, ACTIVATIONS, "softmax", "the largest left out of the normaliser")
 class _:
-    def f(z, m, r):
-        return exp(z - m) / r
+    def f(e, q):
+        return e / (1 / q - 1)
 
 
 @other(PLANTED, ACTIVATIONS, "softmax", "sign in the pullback")
@@ -206,18 +206,18 @@ wrong(
     "wrong piece",
     lambda z, y: ((1 - y) - y * exp(-absolute(z))) / (1 + exp(-absolute(z))),
 )
-wrong(LOSSES, "categorical_cross_entropy", "normaliser missing", lambda z, y, m, r: exp(z - m) - y)
+wrong(LOSSES, "categorical_cross_entropy", "normaliser missing", lambda e, y, r, q: e - y)
 wrong(
     LOSSES,
     "categorical_cross_entropy",
     "target divided",
-    lambda z, y, m, r: (exp(z - m) - y) / (1 + r),
+    lambda e, y, r, q: (e - y) * q,
 )
 wrong(
     LOSSES,
     "categorical_cross_entropy",
     "own class only",
-    lambda z, y, m, r: y * (exp(z - m) / (1 + r) - 1),
+    lambda e, y, r, q: y * (e * q - 1),
 )
 wrong(LOSSES, "squared_error", "factor 2", lambda z, y: 2 * (z - y))
 wrong(LOSSES, "absolute_error", "sign", lambda z, y: sign(y - z))
@@ -411,7 +411,7 @@ right(
     LOSSES,
     "categorical_cross_entropy",
     "prediction minus target",
-    lambda z, y, m, r: exp(z - m) / (1 + r) - y,
+    lambda e, y, r, q: e / (1 + r) - y,
 )
 right(LOSSES, "huber", "by cases", lambda z, y, d: where(absolute(z - y) <= d, z - y, d * sign(z - y)))
 right(

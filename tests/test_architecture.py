@@ -25,9 +25,13 @@ ORDER = (
     {"spec"},
     {"parameters"},
     {"problem"},
-    {"reference", "elementary"},
+    {"reference", "elementary", "native"},
+    {"vocabulary"},
     {"units", "kernels"},
+    {"plan", "team"},
+    {"workspace"},
     {"templates", "loops"},
+    {"planning"},
     {"compiled"},
     {"second_order"},
     {"state"},
@@ -51,9 +55,14 @@ ORDER = (
     {"diagnose"},
     {"watch"},
     {"store"},
-    {"estimator_docs"},
-    {"estimator_options", "estimator_metrics", "estimator_diagnosis"},
+    {"checkpoint"},
+    {"keeper"},
+    {"predictor"},
+    {"estimator_docs", "estimator_random"},
+    {"refusals"},
     {"row_weights"},
+    {"estimator_training", "estimator_data", "estimator_outcome"},
+    {"estimator_options", "estimator_metrics", "estimator_diagnosis"},
     {"estimator_base"},
     {"estimator_file"},
     {"classifier", "regressor"},
@@ -81,7 +90,7 @@ ORDER = (
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
 RUNS = ({"reference"}, {"elementary", "kernels", "templates", "loops", "compiled"})  # the two runs never meet
-MAY_IMPORT_NUMBA = {"elementary", "kernels", "compiled"}
+MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "planning"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {
     "numba",

@@ -359,6 +359,8 @@ def test_the_equations_of_a_row_add_up(loss, rng):
         (["train", "{table}", "--target", "kind", "--test-size", "1"], 2, "--test-size"),
         (["train", "{table}", "--target", "kind", "--separator", ";;"], 2, "one character"),
         (["train", "{table}", "--target", "kind", "-o", "absent/model"], 2, "no folder absent"),
+        (["train", "{table}", "--target", "kind", "--checkpoint", "absent/run"], 2, "no folder absent"),
+        (["train", "{table}", "--target", "kind", "-o", "x", "--checkpoint", "x"], 2, "cannot both"),
         (["predict", "absent.model", "{table}"], 1, "absent.model: No such file"),
         (["predict", "{table}", "{table}"], 1, "things.csv"),
         (["predict", "{model}", "{table}", "--keep", "absent"], 1, "no column 'absent'"),

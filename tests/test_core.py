@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +17,7 @@ import chainrule
 import chainrule.equations.activations
 import chainrule.reference
 from chainrule import second_order, train
-from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, SCHEDULES
+from chainrule.equations import ACTIVATIONS, INITIALISERS, LOSSES, OPTIMISERS, SCHEDULES, TABLES, dropout
 from chainrule.errors import OptionError
 from chainrule.parameters import Layout, initial
 from chainrule.problem import Batch, Objective
@@ -122,6 +126,97 @@ VARIANCE = {
     "zeros": 0.0,
     "orthogonal": 1 / 300,
 }
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_the_defaults_of_a_row_lie_in_its_ranges(table):
+    for row in table.values():
+        assert row.ranges.keys() <= row.parameters.keys()
+        for name, value in row.parameters.items():
+            low, high = row.ranges.get(name, (-math.inf, math.inf))
+            assert low <= value <= high, (row.name, name)
+            assert table.find(f"{row.name}({name}={value!r})").parameters == row.parameters
+
+
+# What a parameter is, by its name, and so where it may lie: the ends belong to it, what is beyond does not.
+SHARES = ["q", "momentum", "rho", "beta_1", "beta_2", "decrease", "gamma", "floor", "peak_at", "start"]
+NOT_NEGATIVE = ["scale", "epsilon", "weight_decay", "max_damping", "power", "minimum"]
+AT_LEAST_ONE = ["increase", "divisor", "every", "period", "growth", "memory"]
+ENDS = {
+    **dict.fromkeys(SHARES, ([0, 1], [-0.01, 1.01])),
+    **dict.fromkeys(NOT_NEGATIVE, ([0, 1e300], [-0.01])),
+    **dict.fromkeys(AT_LEAST_ONE, ([1, 1000], [0.99])),
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_the_ends_of_a_range_are_allowed(table):
+    for row in table.values():
+        for name in row.ranges.keys() & ENDS.keys() | row.ranges.keys() & {"alpha"}:
+            allowed, refused = ENDS.get(name, ([0, 1e300], [] if row.name == "leaky_relu" else [-0.01]))
+            for value in allowed:
+                assert table.find(f"{row.name}({name}={value})").parameters[name] == value
+            for value in refused:
+                with pytest.raises(OptionError, match=f"{name}={value} of the {table.kind} '{row.name}'"):
+                    table.find(f"{row.name}({name}={value})")
+
+
+def test_an_optimiser_has_no_more_slots_than_there_are_templates():
+    assert len(OPTIMISERS["adam"].slots) == 2
+    with pytest.raises(ValueError, match="'adam' has more than 2 slots"):
+        replace(OPTIMISERS["adam"], slots=("m", "v", "u"))
+
+
+@pytest.mark.parametrize("name", [name for name, row in ACTIVATIONS.items() if row.kinks])
+def test_an_activation_has_a_kink_where_it_is_said(name):
+    """The slopes on both sides differ, for values of the parameters that do not happen to smooth it."""
+    row, parameters = ACTIVATIONS[name], [0.3 for _ in ACTIVATIONS[name].parameters]
+    for kink in row.kinks:
+        left, right = (row.f(np.float64(kink + h), *parameters) for h in (-1e-6, 1e-6))
+        middle = row.f(np.float64(kink), *parameters)
+        assert abs((right - middle) - (middle - left)) > 1e-7
+
+
+SPLITMIX64 = (  # its first numbers after the seed 1234567, as its authors' C program prints them
+    6457827717110365317,
+    3203168211198807973,
+    9817491932198370423,
+    4593380528125082431,
+    16408922859458223821,
+)
+
+
+def test_coins_are_those_of_splitmix64():
+    index = np.arange(len(SPLITMIX64), dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        found = dropout.uniform(np.uint64(1234567), index)
+        key = dropout.stream_key(np.uint64(3), np.uint64(5), np.uint64(7))
+    assert found.tolist() == [(number >> 11) / 2**53 for number in SPLITMIX64]
+    assert int(key) == mixed(mixed(mixed(3 + GOLDEN) ^ 5) + 7 * GOLDEN)
+    assert dropout.kept(np.uint64(1234567), index, found[1]).tolist() == [True, True, True, True, True]
+    assert not dropout.kept(np.uint64(1234567), index, np.nextafter(found[1], 1))[1]
+
+
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mixed(x: int) -> int:
+    """The finaliser, in Python's integers."""
+    x %= 2**64
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+    return x ^ x >> 31
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_values_lie_in_their_image_and_reach_its_finite_ends(name):
+    row = ACTIVATIONS[name]
+    z = np.linspace(-600, 600, 2401)
+    low, high = row.image
+    A = chainrule.reference.activate(row, np.column_stack([z, -z]))
+    assert low <= A.min() and A.max() <= high
+    assert not math.isfinite(low) or A.min() < low + 0.01
+    assert not math.isfinite(high) or A.max() > high - 0.01
 
 
 @pytest.mark.parametrize("name", INITIALISERS)
@@ -309,6 +404,40 @@ class TestTraining:
             run_training(Training("levenberg_marquardt"), loss="poisson")
         with pytest.raises(OptionError, match="no penalty but l2"):
             run_training(Training("levenberg_marquardt"), strengths={"l1": 0.1})
+
+    @pytest.mark.parametrize(
+        "training",
+        [
+            *(Training(name, epochs=5, batch_size=20, tol=1e-9) for name in OPTIMISERS),
+            *(Training("momentum", 0.1, name, 20, 5, tol=10.0, patience=1) for name in SCHEDULES),
+        ],
+        ids=lambda training: f"{training.optimiser} {training.schedule}",
+    )
+    def test_it_goes_on_from_any_rest_with_the_same_bits(self, training, monkeypatch):
+        monkeypatch.setattr(train, "SLICE_SECONDS", 0.0)  # after the first epoch, a rest after each step
+        rows, kept = 60, []
+
+        def go_on(state, position, rng, **options):
+            objective = Objective(make_network("squared_error", "tanh"))
+            batch = make_problem(objective.network, rows=rows)[1]
+            options["monitor"] = train.Monitor("size", lambda predict: float(abs(predict(batch.X)).sum()))
+            run = train.make_run(objective, training, "interpreted")
+            order = functools.partial(rng.permutation, rows)
+            return train.fit(
+                objective, training, batch, state, run=run, order=order, position=position, **options
+            )
+
+        theta = make_problem(make_network("squared_error", "tanh"))[0]
+        state, rng = train.State.begin(theta, training), np.random.default_rng(0)
+        position = train.Position(theta.copy())
+        outcome = go_on(
+            state, position, rng, rest=lambda position: kept.append(copy.deepcopy((state, position, rng)))
+        )
+        assert len(kept) >= 3
+        for again, place, numbers in kept:
+            assert go_on(again, place, numbers) == outcome
+            for name, value in vars(state).items():
+                np.testing.assert_array_equal(getattr(again, name), value)
 
     def test_an_unknown_engine_gets_a_sentence(self):
         with pytest.raises(OptionError, match="engine must be"):

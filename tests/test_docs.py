@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
+from chainrule import TrainingWarning
 from chainrule.cli import main
 from chainrule.equations import ACTIVATIONS
 
@@ -56,6 +57,7 @@ def test_every_block_of_a_page_runs(page, iris, tmp_path, monkeypatch, capsys):
     names, before = {}, set(ACTIVATIONS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", TrainingWarning)
         for kind, body in blocks(page):
             if kind == "python":
                 exec(compile(body, str(page), "exec"), names)

@@ -7,9 +7,11 @@ import math
 import numba
 import numpy as np
 import pytest
+from extreme_logits import asymmetric, binary, categorical
 from mpmath import mp
+from ulp import nearest, spacing
 
-from chainrule import compiled, elementary
+from chainrule import compiled, elementary, planning
 from chainrule.equations import ACTIVATIONS, LOSSES
 
 pytestmark = pytest.mark.compiled
@@ -50,19 +52,6 @@ def inputs(name, dtype):
     x = np.concatenate([magnitudes, rng.standard_normal(1500) * 3, rng.uniform(0.5, 2, 500), [tiny, largest]])
     x = np.concatenate([x, -x]).astype(dtype)
     return x[x > {"log": 0, "log1p": -1}.get(name, -math.inf)]
-
-
-def nearest(truth, dtype):
-    """The number of a dtype that is nearest to an exact one."""
-    with np.errstate(over="ignore"):
-        return dtype.type(float(truth))
-
-
-def spacing(truth, dtype):
-    """The unit in the last place of an exact number."""
-    info = np.finfo(dtype)
-    exponent = max(mp.frexp(abs(truth))[1] - 1, info.minexp) if truth else info.minexp
-    return mp.ldexp(1, int(exponent) - info.nmant)
 
 
 def ulps(values, x, exact):
@@ -107,8 +96,8 @@ def test_an_elementary_function_keeps_what_is_special(name, series):
 def kernel(row, Z):
     """Values of an activation's kernel."""
     A, scratch = np.empty_like(Z), np.empty(3 * Z.size)
-    address, _ = compiled._activation_addresses(row, Z.dtype.name)
-    call = compiled.caller(compiled.signatures(Z.dtype.name)["call_activate"])
+    address, _ = planning._activation_addresses(row, Z.dtype.name)
+    call = planning.caller(planning.signatures(Z.dtype.name)["call_activate"])
 
     @numba.njit
     def run(Z, c, A, scratch):
@@ -139,8 +128,8 @@ def test_log_softmax_is_accurate():
     scale = np.exp(rng.uniform(math.log(1e-4), math.log(1e4), (600, 1)))
     Z = (rng.standard_normal((600, 4)) * scale).astype(np.float32)
     row = LOSSES["categorical_cross_entropy"]
-    address = compiled._loss_addresses(row, "float32")[0]
-    call = compiled.caller(compiled.signatures("float32")["call_loss"])
+    address = planning._loss_addresses(row, "float32")[0]
+    call = planning.caller(planning.signatures("float32")["call_loss"])
 
     @numba.njit
     def run(Z, Y, w, c, dZ, scratch):
@@ -151,8 +140,17 @@ def test_log_softmax_is_accurate():
     with mp.workprec(160):
         for z in Z:
             Y = np.array([[0, 1, 0, 0]], np.float32)
-            value = np.float32(run(z[None, :].copy(), Y, one, none, np.empty_like(Y), np.empty(12)))
+            value = np.float32(run(z[None, :].copy(), Y, one, none, np.empty_like(Y), np.empty(2000)))
             exact = mp.log(sum(mp.exp(mp.mpf(float(v))) for v in z)) - mp.mpf(float(z[1]))
             error = abs(mp.mpf(float(value)) - exact)
             worst = max(worst, float(error / spacing(exact, np.dtype("float32"))))
     assert worst <= 0.51
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_cross_entropies_at_extreme_logits(dtype):
+    """Also where the terms of a softmax's sum are below the smallest normal number."""
+    found = [*binary(compiled.Run, dtype), *categorical(compiled.Run, dtype)]
+    assert [each for each in found if not each.ulps <= 4] == []
+    assert asymmetric(compiled.Run, dtype) == []
+    assert any(each.loss > 1e3 for each in found) and any(0 < each.loss < 1e-15 for each in found)

@@ -136,6 +136,95 @@ def test_multilabel_and_regression_models_are_saved(tmp_path):
         np.testing.assert_array_equal(chainrule.load(tmp_path / "model").predict(X), model.predict(X))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_loaded_model_goes_on_with_early_stopping(tmp_path):
+    """Its metric, its best value and the best weights are in the file."""
+    options = {"early_stopping": True, "warm_start": True, "metric": "loss", "track": ["accuracy"]}
+    model = MLPClassifier((5,), random_state=0, max_iter=4, **options).fit(X3, Y3)
+    model._state.best_theta = model.theta_ + 1  # as after further training
+    model._state.best_value = -1.0
+    model.save(tmp_path / "model")
+    other = chainrule.load(tmp_path / "model")
+    assert (other.metric, [*other.track]) == ("loss", ["accuracy"])
+    other.fit(X3, Y3)
+    np.testing.assert_array_equal(other.theta_, model._state.best_theta)
+
+
+def test_a_long_history_is_saved(tmp_path):
+    model = MLPRegressor(hidden_layer_sizes=(2,), random_state=0, max_iter=1)
+    model.partial_fit(XR, YR).history_["loss"] *= 10**6
+    model.save(tmp_path / "model")
+    assert chainrule.load(tmp_path / "model").history_ == model.history_
+
+
+@pytest.fixture(scope="module")
+def contents():
+    model = MLPClassifier((5,), random_state=0, max_iter=2)
+    model.partial_fit(X3, Y3, classes=[0, 1, 2])
+    model.feature_names_in_ = np.array([f"x{i}" for i in range(X3.shape[1])], dtype=object)
+    return model.to_contents()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "arrays"),
+    [
+        ({}, {"order": np.zeros(200, np.int64)}),
+        ({}, {"order": np.arange(200) - 1}),
+        ({}, {"order": np.arange(200.0)}),
+        ({}, {"slots": np.zeros((2, 7))}),
+        ({}, {"slots": np.zeros((2, 63), np.float32)}),
+        ({}, {"theta": np.zeros(7)}),
+        ({}, {"random_state": np.zeros(7, np.int64)}),
+        ({"random_state": [10**6, 0, 0.0]}, {}),
+        ({"random_state": []}, {}),
+        ({"options": {"callbacks": ["print"]}}, {}),
+        ({"options": {"metric": [1]}}, {}),
+        ({"options": {"track": [["a"]]}}, {}),
+        ({"options": {"checkpoint": "model"}}, {}),
+        ({"options": {"__class__": "x"}}, {}),
+        ({"fitted": {"n_features_in_": 9}}, {}),
+        ({"fitted": {"n_features_in_": 8, "predict": "x"}}, {}),
+        ({"fitted": {"n_features_in_": 8, "n_iter_": "many"}}, {}),
+        ({"fitted": {}}, {}),
+        ({"feature_names": ["a"]}, {}),
+        ({"target": "multiclass-multioutput"}, {}),
+        ({"target": "binary", "classes": ["a", "b"]}, {}),
+        ({"classes": ["a", "b"]}, {}),
+        ({"classes": "object"}, {}),
+        ({"history": ["loss", "more"]}, {}),
+        ({"history": [["loss"]]}, {}),
+        ({}, {"history 0": np.zeros((2, 2))}),
+        ({}, {"history 0": np.array([1])}),
+        ({"state": {"t": 1}}, {}),
+        ({"dropout_seed": None}, {}),
+    ],
+    ids=str,
+)
+def test_contents_that_do_not_fit_together_are_refused(contents, metadata, arrays):
+    right, numbers = contents
+    assert set(arrays) <= numbers.keys() and metadata.keys() <= right.keys()
+    assert MLPClassifier.from_contents(right, numbers).theta_.shape == (63,)
+    with pytest.raises(chainrule.FileError, match="does not fit together"):
+        MLPClassifier.from_contents({**right, **metadata}, {**numbers, **arrays})
+
+
+@pytest.mark.parametrize("seed", [3, np.int64(3), None, np.random.RandomState(3)])
+def test_the_options_of_a_saved_model_come_back(tmp_path, seed):
+    """But for live objects: a generator, a class weight by label, callbacks."""
+    given = {"hidden_layer_sizes": (5,), "activation": ["tanh"], "alpha": 0.01, "max_iter": 2}
+    model = MLPClassifier(random_state=seed, class_weight={0: 2.0}, **given).fit(X3, Y3)
+    model.save(tmp_path / "model")
+    loaded = chainrule.load(tmp_path / "model")
+    options = loaded.get_params()
+    assert {name: options[name] for name in given} == given
+    assert options["random_state"] == (None if isinstance(seed, np.random.RandomState) else seed)
+    assert options["class_weight"] is None
+    for name in ("loss_", "best_loss_", "n_iter_", "t_", "stop_reason_", "n_features_in_", "n_layers_"):
+        assert getattr(loaded, name) == getattr(model, name)
+    assert loaded.loss_curve_ == model.loss_curve_
+    assert loaded.out_activation_ == model.out_activation_ == "softmax"
+
+
 def test_an_unfitted_model_is_not_saved(tmp_path):
     with pytest.raises(chainrule.OptionError, match="not fitted"):
         MLPClassifier().save(tmp_path / "model")

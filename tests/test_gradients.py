@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import make_network, make_problem
+from gradient_cells import FAULTS, cells, planted, relative_error, sample
 
 from chainrule import check, compiled, reference
 from chainrule.equations import ACTIVATIONS, LOSSES
 from chainrule.problem import Objective
 
-PENALTIES = {"none": {}, "l2": {"l2": 0.1}, "l1": {"l1": 0.1}, "both": {"l2": 0.1, "l1": 0.05}}
-HIDDEN = {1: (), 2: (5,), 3: (5, 4), 4: (5, 4, 3)}
 runs = pytest.mark.parametrize(
     "Run",
     [reference.Run, compiled.Run],
@@ -21,24 +20,12 @@ runs = pytest.mark.parametrize(
 )
 
 
-def cases(activation: str, loss: str):
-    """Every depth x penalty x weighting of an activation and a loss."""
-    for depth, hidden in HIDDEN.items():
-        network = make_network(loss, activation, hidden=hidden)
-        for name, strengths in PENALTIES.items():
-            for weighted in (False, True):
-                objective = Objective(network, strengths, per_batch=name == "both")
-                theta, batch = make_problem(network, rows=7, weighted=weighted, seed=depth)
-                # Exponentials of exponentials leave the range of a double at usual weights.
-                yield objective, theta * (0.2 if activation == "exponential" else 1.0), batch
-
-
 @pytest.mark.slow
 @runs
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradient_equals_complex_step(activation, loss, Run):
-    for objective, theta, batch in cases(activation, loss):
+    for objective, theta, batch in cells(activation, loss):
         _, gradient = Run(objective).loss_and_gradient(theta, batch)
         report = check.compare(objective, theta, batch, gradient, np.arange(theta.size))
         assert report.passed, report
@@ -61,6 +48,19 @@ def test_any_single_entry_wrong_by_a_millionth_is_caught(loss):
         report = check.judge(objective, exact, sizes, faulty, everything)
         assert report.faults == (check.entry_name(objective, entry),)
         assert not report.passed
+
+
+@pytest.mark.compiled
+def test_the_error_over_all_parameters_is_rounding():
+    """The bound of the scoreboard, on a sample; `make trust` takes more."""
+    for objective, theta, batch in sample(20):
+        assert relative_error(compiled.Run(objective), objective, theta, batch) <= 1e-14
+
+
+def test_planted_faults_are_caught():
+    found = [*planted(10 * len(FAULTS))]
+    assert [what for what, caught in found if not caught] == []
+    assert len({what.partition(" ")[0] for what, _ in found}) == len(FAULTS)
 
 
 @runs

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import random
 import re
-import subprocess
-import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import hostile
+import model_fuzz
 import mutants
 import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+import watched
 from hypothesis import given
 from hypothesis import strategies as st
 from model_files import ARRAYS, METADATA, examples, texts, values
@@ -77,6 +78,13 @@ def test_not_a_file(tmp_path):
 
 def test_empty(path):
     assert "it is empty" in refusal(path, b"")
+
+
+def test_a_file_beyond_any_memory(model):
+    """It has holes, so it takes no room on the disk."""
+    os.truncate(model, 2**43)
+    with pytest.raises(FileError, match="it is larger than the memory that is free"):
+        store.read(model)
 
 
 def test_every_flipped_bit_is_caught(model):
@@ -151,57 +159,9 @@ def test_many_arrays_are_read_in_time(path):
     assert time.perf_counter() - start < 2
 
 
-SOURCE = str(Path(store.__file__).parents[2])
-WATCHED = """
-import os, sys
-from chainrule import store
-from chainrule.errors import FileError
-
-HARM = tuple("import open os. exec compile socket subprocess pickle ctypes marshal shutil".split())
-seen = set()
-words = [word for word in os.environ["WORDS"].split() if word not in sys.modules]
-files = [os.path.join(sys.argv[1], name) for name in sorted(os.listdir(sys.argv[1]))]
-
-def hook(event, args):
-    if event == "open" and args[0] in files:
-        return
-    if event.startswith(HARM):
-        seen.add((event, str(args)[:200]))
-
-refused = kinds = 0
-sys.addaudithook(hook)
-for file in files:
-    try:
-        kinds += isinstance(store.read(file).kind, str)
-    except FileError:
-        refused += 1
-found = set(seen)
-assert not found, found
-assert not any(word in sys.modules for word in words)
-print(refused, kinds)
-"""
-
-
 def test_nothing_is_opened_imported_or_run(tmp_path):
     """A process that is watched reads the corpus, and names that would do harm if resolved."""
-    folder = tmp_path / "files"
-    folder.mkdir()
-    harmless = [hostile.with_facts(kind=word) for word in hostile.WORDS]
-    entry = {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
-    harmless += [hostile.forge(entries={name: entry}, data=b"") for name in hostile.NAMES]
-    for number, file in enumerate([*(file for file, _ in hostile.CORPUS.values()), *harmless]):
-        (folder / f"{number}.safetensors").write_bytes(file)
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHED, folder],
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "WORDS": " ".join(hostile.WORDS), "PYTHONPATH": SOURCE},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stderr == ""
-    assert done.stdout.split() == [str(len(hostile.CORPUS)), str(len(harmless))]
-    assert os.listdir(tmp_path) == ["files"]
+    assert watched.read_all(tmp_path) == (len(hostile.CORPUS), len(watched.harmless()), "")
 
 
 # ---------------------------------------------------------------- fuzz
@@ -245,3 +205,16 @@ def test_fuzzed_from_a_right_file(path):
     rng = random.Random(0)
     outcomes = [survives(path, mutants.mutant(rng)) for _ in range(4000)]
     assert 100 < sum(outcomes) < 2000, "both outcomes must be common for this to test anything"
+
+
+@pytest.mark.compiled
+def test_fuzzed_contents_of_real_models():
+    """A model whose contents were changed is refused, or predicts, or says in a sentence why not."""
+    draw, originals = random.Random(0), model_fuzz.originals()
+    found = Counter(
+        model_fuzz.outcome(model_fuzz.altered(contents, draw), data)
+        for _ in range(400)
+        for contents, data in originals
+    )
+    assert found.keys() == {"refused", "read"}, found
+    assert found["read"] > 100, "both outcomes must be common for this to test anything"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from faulty_disk import Disk
 from model_files import ARRAYS, METADATA, same_arrays
 
 from chainrule import store
 from chainrule.errors import FileError
-from chainrule.store import disk
+from chainrule.store import disk, leftovers
 
 
 @pytest.fixture
@@ -27,46 +32,6 @@ def model(path: Path) -> Path:
     """A small model file."""
     store.write(path, "MLPClassifier", METADATA, ARRAYS)
     return path
-
-
-FAULTS = ("open", "chmod", "write", "fsync", "close", "replace")
-
-
-class Disk:
-    """The module os, on which the k-th of some calls fails; writes take a few bytes at a time."""
-
-    def __init__(self, fail_at=None, error=None, kinds=FAULTS):
-        self.fail_at, self.error, self.kinds = fail_at, error, kinds
-        self.calls: list[str] = []
-        self.count = 0
-
-    def __getattr__(self, name):
-        real = getattr(os, name)
-        if name not in (*FAULTS, "link"):
-            return real
-
-        def call(*args):
-            self.calls.append(f"{name} {self.kind_of(args[0])}" if name == "fsync" else name)
-            self.count += name in self.kinds
-            if self.count == self.fail_at and name in self.kinds:
-                self.fail_at = None
-                self.fail(name, args)
-            if name == "write":
-                args = (args[0], args[1][:100])
-            return real(*args)
-
-        return call
-
-    def fail(self, name, args):
-        if name == "close":  # the descriptor is gone even if closing it failed
-            os.close(*args)
-        if name == "write":  # short, and then no more
-            os.write(args[0], args[1][:7])
-        raise self.error
-
-    @staticmethod
-    def kind_of(descriptor):
-        return "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
 
 
 @pytest.fixture
@@ -92,7 +57,7 @@ def test_whatever_fails_the_old_file_stays(path, save, is_first, error):
         store.write(path, "Old", METADATA, ARRAYS)
         path.chmod(0o640)
     before = {name: path.with_name(name).read_bytes() for name in os.listdir(path.parent)}
-    count = save(Disk(), path.parent / "..trial").count - 1  # the folder is closed when all is done
+    count = save(Disk(), path.parent / "..trial").count - 2  # both are closed when all is done
     path.with_name("..trial").unlink()
     count += not is_first  # a chmod
     for k in range(1, count + 1):
@@ -100,8 +65,12 @@ def test_whatever_fails_the_old_file_stays(path, save, is_first, error):
             save(Disk(k, error))
         assert caught.value is error
         assert {name: path.with_name(name).read_bytes() for name in os.listdir(path.parent)} == before
-    save(Disk(count + 2, error))
-    assert store.read(path).kind == "New"
+    for k in (count + 1, count + 2):
+        try:
+            save(Disk(k, error))
+        except KeyboardInterrupt:
+            assert isinstance(error, KeyboardInterrupt)
+        assert store.read(path).kind == "New" and os.listdir(path.parent) == [path.name]
 
 
 def test_the_order_is_write_sync_rename_sync(save, model):
@@ -109,20 +78,14 @@ def test_the_order_is_write_sync_rename_sync(save, model):
     writes = calls.count("write")
     assert writes > 5
     assert calls == [
-        *("open", "chmod", *["write"] * writes, "fsync file", "close"),
-        *("open", "link", "replace", "fsync folder", "close"),
+        *("open", "chmod", *["write"] * writes, "fsync file"),
+        *("open", "link", "replace", "fsync folder", "close", "close"),
     ]
 
 
 def test_short_writes_go_on(save, path):
     save(Disk())
     assert same_arrays(store.read(path).arrays, {"w": np.arange(50.0)})
-
-
-def test_a_failed_close_of_the_folder_does_not_matter(save, model):
-    count = save(Disk()).count
-    save(Disk(count, OSError(errno.EIO, "broken")))
-    assert os.listdir(model.parent) == [model.name]
 
 
 def test_without_hard_links(save, model):
@@ -162,6 +125,147 @@ def test_a_disk_that_is_really_full(model):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert model.read_bytes() == before and os.listdir(model.parent) == [model.name]
+
+
+def test_an_error_names_the_path(save, model):
+    """The kernel names the new file, or, where writing fails, none."""
+    for kind in ("open", "write", "replace"):
+        with pytest.raises(OSError, match="full") as caught:
+            save(Disk(1, OSError(errno.ENOSPC, "full"), kinds=(kind,)))
+        assert caught.value.filename == str(model)
+
+
+# ---------------------------------------------------------------- processes that are killed
+
+KILLED = """
+import os, signal, sys
+from chainrule import store
+from chainrule.store import disk
+
+class Os:
+    def __getattr__(self, name):
+        if name == sys.argv[2]:
+            print("ready", flush=True)
+            if sys.argv[3] == "wait":
+                sys.stdin.read()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return getattr(os, name)
+
+disk.os = Os()
+store.write(sys.argv[1], "New", {}, {})
+"""
+
+
+def saving(path: Path, call: str, then: str) -> subprocess.Popen:
+    """A process that saves, and at a call of the operating system is killed or waits."""
+    command = [sys.executable, "-c", KILLED, str(path), call, then]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def end(process: subprocess.Popen) -> None:
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_next_save_removes_what_killed_processes_left(path, exists):
+    if exists:
+        store.write(path, "Old", {}, {})
+    other = path.with_name("other")
+    for call in ("write", "fsync", "replace"):
+        end(saving(path, call, "be killed"))
+        assert len(left(path)) == 1 + exists * (call == "replace")
+        assert path.exists() == exists
+    end(saving(other, "write", "be killed"))
+    end(saving(path, "unlink", "be killed"))  # all but the old file's second name is done
+    assert len(left(path)) == 1 + exists
+    assert store.read(path).kind == "New" and not other.exists()
+    store.write(path, "Newer", {}, {})
+    assert len(left(path)) == 1, "that of another path stays"
+    store.write(other, "K", {}, {})
+    assert sorted(os.listdir(path.parent)) == sorted([path.name, "other"])
+
+
+def left(path: Path) -> list[str]:
+    return [name for name in os.listdir(path.parent) if name.startswith(".chainrule")]
+
+
+@pytest.mark.parametrize("call", ["write", "replace", "unlink"])
+def test_files_of_a_save_that_goes_on_stay(model, call):
+    """Two processes save to one path: each file is whole, and the later one stays."""
+    other = saving(model, call, "wait")
+    beside = left(model)
+    assert beside
+    leftovers.remove(str(model))
+    assert left(model) == beside
+    end(other)
+    store.write(model, "Newer", {}, {})
+    assert os.listdir(model.parent) == [model.name] and store.read(model).kind == "Newer"
+
+
+def test_a_new_file_that_is_taken_for_a_leftover_is_made_again(model, monkeypatch):
+    """Between making it and locking it, another process may have come."""
+    claim, taken = leftovers.claim, []
+
+    def late(file):
+        if len(taken) < 2:
+            taken.append(file)
+            leftovers.remove(str(model))
+        return claim(file)
+
+    monkeypatch.setattr(leftovers, "claim", late)
+    store.write(model, "New", {}, {})
+    assert len(taken) == 2 and store.read(model).kind == "New" and os.listdir(model.parent) == [model.name]
+
+
+def test_a_new_file_that_is_just_being_removed_is_made_again(model, monkeypatch):
+    claim, busy = leftovers.claim, []
+
+    def late(file):
+        if not busy:
+            (new,) = model.parent.glob(f"*{leftovers.NEW}")
+            busy.append(os.open(new, os.O_RDONLY))
+            fcntl.flock(busy[0], fcntl.LOCK_SH)
+        return claim(file)
+
+    monkeypatch.setattr(leftovers, "claim", late)
+    store.write(model, "New", {}, {})
+    os.close(busy[0])
+    store.write(model, "Newer", {}, {})
+    assert store.read(model).kind == "Newer" and os.listdir(model.parent) == [model.name]
+
+
+def test_a_later_save_is_not_undone(model, monkeypatch):
+    """If the folder cannot be synced, the old file comes back, but not in place of yet another one."""
+
+    other = model.with_name("other")
+    store.write(other, "Other", {}, {})
+
+    def late(folder):
+        os.replace(other, model)
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "_sync", late)
+        with pytest.raises(OSError, match="broken"):
+            disk.save(model, [b"new"])
+    assert store.read(model).kind == "Other" and os.listdir(model.parent) == [model.name]
+
+
+@pytest.mark.parametrize("locks", [None, "refused"])
+def test_without_locks_nothing_is_removed(model, monkeypatch, locks):
+    class Refused:
+        LOCK_EX = LOCK_SH = LOCK_NB = 0
+
+        def flock(self, *_):
+            raise OSError(errno.ENOLCK, "no locks")
+
+    end(saving(model, "fsync", "be killed"))
+    monkeypatch.setattr(leftovers, "fcntl", Refused() if locks else None)
+    store.write(model, "New", {}, {})
+    assert store.read(model).kind == "New" and len(os.listdir(model.parent)) == 2
 
 
 # ---------------------------------------------------------------- paths and permissions

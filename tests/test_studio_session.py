@@ -148,7 +148,7 @@ def test_what_is_drawn_does_not_change_with_training(session):
 def test_the_lists_of_the_page_are_the_tables_of_equations():
     offered = {kind: [row["name"] for row in rows] for kind, rows in choices().items()}
     assert offered["activation"] == [n for n, row in ACTIVATIONS.items() if not row.coupled]
-    assert offered["loss"] == [n for n, row in LOSSES.items() if row.task == "regression"]
+    assert offered["loss"] == [n for n, row in LOSSES.items() if row.targets == "real"]
     assert offered["optimiser"] == list(OPTIMISERS) and offered["schedule"] == list(SCHEDULES)
     assert offered["init"] == ["auto", *INITIALISERS]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import CheckError as CheckError
     from chainrule.errors import DataError as DataError
+    from chainrule.errors import DataTypeError as DataTypeError
     from chainrule.errors import DivergenceError as DivergenceError
     from chainrule.errors import FileError as FileError
     from chainrule.errors import MissingPackageError as MissingPackageError
@@ -57,6 +58,7 @@ _HOMES = {
     "ChainruleError": "errors",
     "CheckError": "errors",
     "DataError": "errors",
+    "DataTypeError": "errors",
     "DivergenceError": "errors",
     "FileError": "errors",
     "MissingPackageError": "errors",

@@ -18,6 +18,14 @@ PADDED = r"^[+-]?0[0-9]"  # 007 is a code, not a number
 INFINITE = r"^[+-]?(?i:inf|infinity)$"
 DECIMAL_COMMA = r"^[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?$"
 GROUPED = r"^[+-]?[0-9]{1,3}(?:[., '’][0-9]{3})*(?:[.,][0-9]+)?$"  # 1,234.5 and 1.234,5
+# Numbers with a sign, a unit or blanks that no number here has: −5, 5 %, €5, (5), 1 234 with a narrow blank.
+MARKED = (
+    r"^\(?[+\-−–]?\s*[$€£¥]?\s*[+\-−–]?"
+    r"(?:[0-9]+|[0-9]{1,3}(?:[\s\u00a0\u202f'’][0-9]{3})+)(?:[.,][0-9]*)?"
+    r"\s*(?:%|‰|[$€£¥])?\)?$"
+)
+EXACT = 2**53  # up to here every whole number is a float
+
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?Z?)?$"
 

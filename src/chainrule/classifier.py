@@ -13,13 +13,15 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from chainrule.errors import DataError, OptionError
-from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available
+from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available, to_rows
+from chainrule.estimator_data import check_labels
 from chainrule.estimator_docs import documented
 from chainrule.estimator_file import from_contents, save, to_contents
 from chainrule.parameters import Array
+from chainrule.refusals import validated
 
 
 @documented
@@ -107,6 +109,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         init="auto",
         init_weights=None,
         engine="compiled",
+        checkpoint=None,
+        checkpoint_every=60.0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -142,6 +146,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.init = init
         self.init_weights = init_weights
         self.engine = engine
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # -------------------------------------------------------------- targets
 
@@ -152,7 +158,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return "categorical_cross_entropy" if kind == "multiclass" else "binary_cross_entropy"
 
     def _validate(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
+        check_labels(y)
+        X, y = validated(
             self,
             X,
             y,
@@ -199,6 +206,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _from_output(self, output: Array) -> Any:
         flat = output.ravel() if self.n_outputs_ == 1 else output
         return self._label_binarizer.inverse_transform(flat)
+
+    def _is_pair(self) -> bool:
+        """Whether one output tells the probabilities of two classes."""
+        return self.n_outputs_ == 1 and len(self.classes_) == 2
+
+    def _predictor_form(self) -> tuple[bool, bool]:
+        return self._is_pair(), False
 
     def _probabilities(self, output: Array) -> Array:
         if self.n_outputs_ > 1:
@@ -252,6 +266,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
+        check_labels(classes, "classes")
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
@@ -282,7 +297,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
             In [0, 1]; columns are ordered as `classes_`.
         """
-        return self._probabilities(self._output(self._input(X)))
+        X = self._input(X)
+        if self._is_pair():
+            return self._run().predict_pair(self._current(), to_rows(X))  # type: ignore[no-any-return]
+        return self._probabilities(self._output(X))
 
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of `predict_proba`.

@@ -18,6 +18,7 @@ from chainrule.cli_parts import (
     INTERRUPTED,
     SEED,
     Shell,
+    check_paths,
     examples,
     load_table_model,
     print_json,
@@ -53,6 +54,7 @@ def main() -> None:
 chainrule train iris.csv --target species
 chainrule train houses.csv --target price --drop id --hidden 128,64 --epochs 500
 chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' --json
+chainrule train houses.csv --target price --epochs 5000 --checkpoint houses.checkpoint
 """),
 )
 @click.argument("data", type=DATA)
@@ -132,6 +134,17 @@ chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' -
     default="model.safetensors",
     help="Model file to write.  [default: model.safetensors]",
 )
+@click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to save to how far training has come; the same command goes on from it.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Time from one checkpoint to the next.  [default: 60]",
+)
 @reading
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -144,6 +157,7 @@ def train(
     task: str | None,
     drop: tuple[str, ...],
     output: Path,
+    checkpoint: Path | None,
     read: Callable[..., Any],
     quiet: bool,
     as_json: bool,
@@ -153,10 +167,11 @@ def train(
 
     Rows are set apart to judge the network by, beside a baseline that always predicts the same. The
     model is written to a file that `predict` and `check` take. Ctrl-C ends training early and keeps
-    what has been learnt.
+    what has been learnt. With --checkpoint, the same command goes on where training was stopped, by
+    Ctrl-C or in any other way, and writes the same model as if it had not been; then it removes the
+    checkpoint.
     """
-    if not output.absolute().parent.is_dir():
-        raise click.UsageError(f"There is no folder {output.parent} to write the model to.")
+    check_paths(output, checkpoint)
     from chainrule import cli_text
     from chainrule.table_model import TableModel
 
@@ -164,6 +179,9 @@ def train(
     activation = options.pop("activation")
     if activation:
         options["activation"] = activation[0] if len(activation) == 1 else list(activation)
+    if checkpoint is not None and checkpoint.exists():
+        cli_text.note([f"Going on from the checkpoint {checkpoint}."])
+    options["checkpoint"] = checkpoint
     model = TableModel(**{name: value for name, value in options.items() if value is not None})
     with training(quiet) as callbacks:
         model.fit(frame, target, task=task, drop=drop, callbacks=callbacks)
@@ -171,6 +189,10 @@ def train(
     if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save
     model.save(output)
+    if checkpoint is not None and interrupted:
+        cli_text.note([f"The same command goes on from the checkpoint {checkpoint}."])
+    elif checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     if as_json:
         print_json({**model.report_, "model": str(output)})
     else:

@@ -70,6 +70,15 @@ def row_of(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return find
 
 
+def check_paths(output: Path, checkpoint: Path | None) -> None:
+    """Say before training, and not after it, that a file cannot be written."""
+    for what, path in (("model", output), ("checkpoint", checkpoint)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise click.UsageError(f"There is no folder {path.parent} to write the {what} to.")
+    if checkpoint is not None and checkpoint.resolve() == output.resolve():
+        raise click.UsageError(f"The model and the checkpoint cannot both be written to {output}.")
+
+
 def reading(command: Command) -> Command:
     """Add options of how a file is read; the command gets a function `read` that obeys them."""
 

@@ -1,249 +1,23 @@
-"""The compiled run: a whole stretch of training steps in one call, without the interpreter.
-
-This module turns an objective into what the loops of `chainrule.loops` need: addresses of kernels, sizes,
-and places in one workspace.
-"""
+"""The compiled run: a whole stretch of training steps in one call, without the interpreter."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import register_jitable
 
-from chainrule import loops as loop_module
-from chainrule import templates
-from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
-from chainrule.equations.activations import Activation
-from chainrule.equations.dropout import kept, stream_key
-from chainrule.equations.losses import Loss
+from chainrule import team, templates
 from chainrule.equations.optimisers import Optimiser
-from chainrule.kernels import (
-    address_of,
-    array_types,
-    bind,
-    caller,
-    compile_function,
-    rebind,
-    specialise,
-    template_name,
-)
-from chainrule.loops import (
-    A_AT,
-    ACTIVATE,
-    BACKWARD,
-    C0,
-    C1,
-    D_AT,
-    DEACTIVATE,
-    FORWARD,
-    HELPERS,
-    INPUTS,
-    LOOPS,
-    P0,
-    P1,
-    UNITS,
-    X_AT,
-    Z_AT,
-    Method,
-    Plan,
-    Rows,
-    Space,
-)
+from chainrule.native import COMPILED, LINE
 from chainrule.parameters import Array
-from chainrule.problem import Batch, Objective, Stretch, decay_free
+from chainrule.plan import ALIGNED, INPUTS, P0, P1, PIECE, SLICES, UNITS, Desk, Rows, Space, Team
+from chainrule.planning import _jacobian_address, loops, make_method, make_plan, make_rows, make_ticket
+from chainrule.problem import Batch, Objective, Stretch
 
+FEW = 32  # rows that are predicted by the short way
 CHUNK = 2048  # rows of a full-batch pass that are in the workspace at once
-
-
-@lru_cache
-def signatures(dtype: str) -> dict[str, Any]:
-    """The signature of each sort of kernel."""
-    k = array_types(dtype)
-    F, V, M, R = k["F"], k["V"], k["M"], k["R"]
-    integer, real = types.int64, types.float64
-    return {
-        "call_forward": types.void(M, V, M),
-        "call_backward": types.void(M, M, V, M, V),
-        "call_jacobian": types.void(M, M, M),
-        "call_activate": types.void(M, V, M, R),
-        "call_deactivate": types.void(M, M, V, M),
-        "call_loss": real(M, M, V, F, V, M, R),
-        "call_penalty": real(V, F, V),
-        "call_update": types.void(V, V, M, integer, integer, real, integer, R, V),
-    }
-
-
-@lru_cache
-def loops(dtype: str) -> SimpleNamespace:
-    """The loops of a dtype, each compiled at its first call."""
-    scope = dict(vars(loop_module))
-    scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
-    scope.update(layer_key=specialise(stream_key, literals=False), coin=specialise(kept, literals=False))
-    for helper in HELPERS:
-        scope[helper.__name__] = register_jitable(rebind(helper, scope))
-    made = {
-        loop.__name__: compile_function(rebind(loop, scope, template_name(loop, dtype.encode())))
-        for loop in LOOPS
-    }
-    return SimpleNamespace(**made)
-
-
-# ------------------------------------------------------------------ kernels of rows
-
-
-def _address(sort: str, dtype: str, template: Any, **parts: Any) -> int:
-    return address_of(bind(template, dtype, **parts), signatures(dtype)[sort])
-
-
-@lru_cache
-def _layer_addresses(kind: str, dtype: str) -> tuple[int, int]:
-    row = LAYERS[kind]
-    forward = _address("call_forward", dtype, templates.layer_forward, f=row.forward)
-    return forward, _address("call_backward", dtype, templates.layer_backward, f=row.backward)
-
-
-@lru_cache
-def _jacobian_address(kind: str, dtype: str) -> int:
-    return _address("call_jacobian", dtype, templates.layer_jacobian, f=LAYERS[kind].row_gradients)
-
-
-def _activation_addresses(row: Activation, dtype: str) -> tuple[int, int]:
-    return _activate_address(row.f, row.coupled, len(row.parameters), dtype), (
-        _address_of_pullback(row.pullback, dtype)
-        if row.coupled
-        else _address_of_slope(row.slope, len(row.parameters), dtype)
-    )
-
-
-@lru_cache
-def _activate_address(f: Any, coupled: bool, count: int, dtype: str) -> int:
-    if coupled:
-        return _address(
-            "call_activate", dtype, templates.activate_coupled, f=f, statistics=templates.row_statistics
-        )
-    return _address("call_activate", dtype, templates.activate_entries, f=f, N=count)
-
-
-@lru_cache
-def _address_of_slope(slope: Any, count: int, dtype: str) -> int:
-    return _address("call_deactivate", dtype, templates.deactivate_entries, slope=slope, N=count)
-
-
-@lru_cache
-def _address_of_pullback(pullback: Any, dtype: str) -> int:
-    return _address("call_deactivate", dtype, templates.deactivate_coupled, pullback=pullback)
-
-
-@lru_cache
-def _loss_address(value: Any, slope: Any, coupled: bool, count: int, dtype: str) -> int:
-    parts = {"value": value, "slope": slope, "weighted": templates.weigh}
-    if coupled:
-        parts["statistics"] = templates.row_statistics
-        return _address("call_loss", dtype, templates.loss_coupled, **parts)
-    return _address("call_loss", dtype, templates.loss_entries, N=count, **parts)
-
-
-@lru_cache
-def _penalty_address(name: str, dtype: str) -> int:
-    row = PENALTIES[name]
-    return _address("call_penalty", dtype, templates.penalty, value=row.value, slope=row.slope)
-
-
-@lru_cache
-def _update_address(
-    name: str, step: Any, scalars: Any, slots: int, counts: tuple[int, int], dtype: str
-) -> int:
-    parts = {"step": step, "scalars": scalars, "N": counts[0], "M": counts[1]}
-    return _address("call_update", dtype, templates.UPDATES[slots], **parts)
-
-
-def make_method(row: Optimiser, dtype: str) -> Method:
-    """An optimiser as the loops take it."""
-    assert row.step is not None and row.scalars is not None
-    parameters = np.array([list(row.parameters.values()), decay_free(row)], dtype=np.float64)
-    count = len(row.scalars(1.0, 1, *parameters[0]))
-    address = _update_address(
-        row.name, row.step, row.scalars, len(row.slots), (len(row.parameters), count), dtype
-    )
-    return Method(np.array([address]), parameters.reshape(2, -1), np.zeros(max(count, 1), dtype))
-
-
-def make_plan(objective: Objective) -> Plan:
-    """The plan of an objective: addresses, sizes and places."""
-    network, dtype = objective.network, objective.network.dtype
-    table = np.full((len(network.layers), 14), -1, dtype=np.int64)
-    constants: list[float] = []
-    column = network.inputs
-    for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
-        stretch, at = objective.layout.layer_slice(index), table[index]
-        at[[FORWARD, BACKWARD]] = _layer_addresses(layer.kind, dtype)
-        at[[INPUTS, UNITS]] = network.widths[index], layer.units
-        at[[P0, P1]] = stretch.start, stretch.stop
-        at[[C0, C1]] = len(constants), len(constants) + len(row.parameters)
-        constants += row.parameters.values()
-        at[X_AT] = table[index - 1, D_AT] if index else 0
-        at[[Z_AT, A_AT, D_AT]] = column
-        if row.name != "identity":
-            at[[ACTIVATE, DEACTIVATE]] = _activation_addresses(row, dtype)
-            column += layer.units
-            at[[A_AT, D_AT]] = column
-        if layer.dropout:
-            column += layer.units
-            at[D_AT] = column
-        column += layer.units
-    width = max(network.widths)
-    coupled = [
-        layer.units for layer, row in zip(network.layers, network.activations, strict=True) if row.coupled
-    ]
-    scratch = 3 * max([network.outputs, *coupled])
-    places = np.array([*np.cumsum([column, network.outputs, width, width]), scratch])
-    strengths = {name: s for name, s in objective.strengths.items() if s}
-    return Plan(
-        layers=table,
-        constants=np.array(constants, dtype=dtype),
-        dropout=np.array([layer.dropout for layer in network.layers]),
-        loss=np.array(_loss_addresses(network.loss_row, dtype)),
-        loss_constants=np.array(list(network.loss_row.parameters.values()), dtype=dtype),
-        penalties=np.array([_penalty_address(name, dtype) for name in strengths], dtype=np.int64),
-        strengths=np.array(list(strengths.values()), dtype=np.float64),
-        segments=np.array(objective.segments(), dtype=np.int64),
-        places=places,
-        per_batch=np.array([int(objective.per_batch)]),
-    )
-
-
-def _loss_addresses(row: Loss, dtype: str) -> tuple[int, int]:
-    link = ACTIVATIONS[row.link]
-    return (
-        _loss_address(row.value, row.slope, row.coupled, len(row.parameters), dtype),
-        _activate_address(link.f, link.coupled, len(link.parameters), dtype),
-    )
-
-
-def make_rows(X: Any, Y: Array | None, weights: Array | None, outputs: int, dtype: str) -> Rows:
-    """Data as the loops take them: read-only, contiguous views; no copy where they are so already."""
-    none, whole = np.empty(0, dtype), np.empty(0, np.int64)
-    if hasattr(X, "indptr"):
-        X = X.tocsr()  # a compressed column matrix has the same attributes
-        dense = np.empty((0, 0), dtype)
-        sparse = (X.data.astype(dtype, copy=False), *(a.astype(np.int64) for a in (X.indices, X.indptr)))
-    else:
-        dense, sparse = np.ascontiguousarray(X, dtype=dtype), (none, whole, whole)
-    if Y is None:
-        Y = np.broadcast_to(np.zeros((), dtype), (X.shape[0], 0)).copy()
-    w = none if weights is None else np.ascontiguousarray(weights, dtype=dtype)
-    return Rows(*(frozen(a) for a in (dense, *sparse, np.ascontiguousarray(Y, dtype=dtype), w)))
-
-
-def frozen(array: Any) -> Any:
-    """A read-only view, so that all data have one type in the compiled code."""
-    view_of = array.view()
-    view_of.flags.writeable = False
-    return view_of
+MEMBER = 300_000  # multiplications of a forward pass that are worth a thread: some 20 microseconds of a step
+CALL = 10 * MEMBER  # multiplications of a call that are worth waking the threads for
 
 
 class Run:
@@ -263,26 +37,70 @@ class Run:
         self.dtype = objective.network.dtype
         self.plan = make_plan(objective)
         self.loops = loops(self.dtype)
-        self.method = make_method(optimiser, self.dtype) if optimiser and optimiser.step else None
-        self._space = Space(np.empty(0, self.dtype), np.empty(0, self.dtype), np.empty(0))
+        self.method, self._scalars = None, 0
+        if optimiser and optimiser.step:
+            self.method, self._scalars = make_method(optimiser, self.dtype)
+        self._spaces: list[Space] = []
+        self._desks: list[Desk] = []
         self._data: tuple[Any, Rows] | None = None
-        self._gradient = np.empty(objective.layout.size, self.dtype)
+        self._ticket: tuple[Any, ...] | None = None
 
-    def _room(self, rows: int) -> Space:
+    # -------------------------------------------------------------- room and threads
+
+    def _space(self, rows: int, rank: int = 0) -> Space:
         """A workspace for that many rows, kept from call to call."""
-        if self._space.weights.size < rows:
-            self._space = Space(
-                np.empty(rows * int(self.plan.places[3]), self.dtype),
-                np.empty(rows, self.dtype),
-                np.empty(rows * int(self.plan.places[4])),
-            )
-        return self._space
+        while len(self._spaces) <= rank:
+            self._spaces.append(Space(np.empty(0, self.dtype), np.empty(0, self.dtype)))
+        if self._spaces[rank].weights.size < rows:
+            columns = int(self.plan.places[1])
+            self._spaces[rank] = Space(np.empty(rows * columns, self.dtype), np.empty(rows, self.dtype))
+        return self._spaces[rank]
+
+    def _desk(self, rows: int, rank: int) -> Desk:
+        """What a member of the team needs for that many rows of its own."""
+        scratch = self._scratch(rows)
+        while len(self._desks) <= rank:
+            scalars = np.zeros((2, max(self._scalars, 1)), self.dtype)
+            self._desks.append(Desk(np.empty(0), np.empty(self._most_at_once(), self.dtype), scalars))
+        desk = self._desks[rank]
+        if desk.scratch.size < scratch:
+            self._desks[rank] = desk._replace(scratch=np.empty(scratch))
+        return self._desks[rank]
+
+    def _scratch(self, rows: int) -> int:
+        """Size of the scratch of the loss and of coupled activations."""
+        pairs = zip(self.network.layers, self.network.activations, strict=True)
+        widest = max([self.network.outputs, *(layer.units for layer, row in pairs if row.coupled)])
+        block = int(templates.block_rows(widest))
+        return max(rows * self.network.outputs, block * (3 * widest + 5))
+
+    def _most_at_once(self) -> int:
+        """Parameters whose gradient is in a member's scratch at once."""
+        most = 0
+        for at in self.plan.layers:
+            size, row = at[P1] - at[P0], at[UNITS]
+            rest = size - at[INPUTS] * row  # the biases, which come with each piece
+            most = max(most, min(size, max(PIECE, row) + rest) if at[SLICES] else size)
+        return int(most)
+
+    def _members(self, rows: int, repeats: float) -> int:
+        """The number of threads that are worth it for a step of so many rows, done so many times."""
+        work = rows * int(self.objective.layout.size)
+        if work * repeats < CALL:
+            return 1
+        return max(1, min(work // MEMBER, rows // ALIGNED))
+
+    def _team(self, count: int) -> Team:
+        shares = np.zeros((2, count, LINE))
+        return Team(np.zeros(2 * LINE, np.int64), shares[0], shares[1])
 
     def _rows(self, batch: Batch) -> Rows:
         if self._data is None or self._data[0] is not batch:
             made = make_rows(batch.X, batch.Y, batch.weights, self.network.outputs, self.dtype)
             self._data = batch, made
         return self._data[1]
+
+    # -------------------------------------------------------------- what it runs
 
     def values(self, theta: Array, X: Any, layer: int = -1, link: bool = False) -> Array:
         """Values of a layer after its activation (the loss's z for the last one)."""
@@ -292,21 +110,61 @@ class Run:
         chunk = max(1, min(n, CHUNK))
         out = np.empty((n, self.network.layers[layer].units), self.dtype)
         order = np.arange(n)
-        self.loops.run_forward(self.plan, rows, theta, self._room(chunk), order, chunk, layer, link, out)
+
+        with team.gathered(self._members(chunk, n / chunk)) as count:
+
+            def work(rank: int) -> None:
+                self.loops.run_forward(
+                    self.plan, rows, theta, spaces[rank], desks[rank], rank, count, order, chunk, layer,
+                    link, out,
+                )  # fmt: skip
+
+            if count > 1:
+                chunk = min(chunk, -(-n // count))
+            spaces = [self._space(chunk, rank) for rank in range(count)]
+            desks = [self._desk(chunk, rank) for rank in range(count)]
+            team.together(count, work)
         return out
 
     def predict(self, theta: Array, X: Any) -> Array:
         """Predictions: the last layer's values through the loss's output link."""
+        if COMPILED and type(X) is np.ndarray and 0 < len(X) <= FEW:
+            return self._few(theta, X)
         return self.values(theta, X, link=True)
+
+    def predict_pair(self, theta: Array, X: Any) -> Array:
+        """Of a network with one output, the probabilities of both classes, of shape (n, 2)."""
+        if COMPILED and type(X) is np.ndarray and 0 < len(X) <= FEW:
+            return self._few(theta, X, pair=True)
+        output = self.values(theta, X, link=True)
+        return np.concatenate([1 - output, output], axis=1)
+
+    def _few(self, theta: Array, X: Array, pair: bool = False) -> Array:
+        """Predictions of at most `FEW` rows, without delay."""
+        if not (X.flags.writeable and X.flags.c_contiguous and X.dtype == self.dtype):
+            X = np.array(X, self.dtype, order="C")  # the compiled call takes one sort of array
+        if self._ticket is None or self._ticket[0] is not theta:
+            space, desk = self._space(FEW), self._desk(FEW, 0)
+            self._ticket = theta, space, desk, make_ticket(self.plan, theta, space, desk)
+        out = np.empty((len(X), 2 if pair else self.network.outputs), self.dtype)
+        self.loops.run_rows(self._ticket[-1], X, pair, out)
+        return out
 
     def _evaluate(self, theta: Array, batch: Batch, want: bool) -> tuple[float, Array]:
         n = len(batch)
-        chunk, gradient = max(1, min(n, CHUNK)), np.empty_like(self._gradient)
-        space, order = self._room(chunk), np.arange(n)
-        value = self.loops.run_gradient(
-            self.plan, self._rows(batch), theta, gradient, self._gradient, space, order, chunk, want
-        )
-        return float(value), gradient
+        chunk, gradient = max(1, min(n, CHUNK)), np.empty(self.objective.layout.size, self.dtype)
+        space, order, data = self._space(chunk), np.arange(n), self._rows(batch)
+        if not want:
+            gradient[:] = 0  # the penalties' derivative is added to it all the same
+        with team.gathered(self._members(chunk, n / chunk)) as count:
+            crew, desks = self._team(count), [self._desk(chunk, rank) for rank in range(count)]
+
+            def work(rank: int) -> Any:
+                return self.loops.run_gradient(
+                    self.plan, data, theta, gradient, space, desks[rank], crew, rank, order, chunk, want
+                )
+
+            return float(team.together(count, work)), gradient
 
     def loss(self, theta: Array, batch: Batch) -> float:
         """Loss of all given rows with penalties."""
@@ -322,10 +180,11 @@ class Run:
         rows = make_rows(X, np.zeros((n, outputs), self.dtype), None, 0, self.dtype)
         J = np.zeros((n, outputs, self.objective.layout.size), self.dtype)
         kinds = [_jacobian_address(layer.kind, self.dtype) for layer in self.network.layers]
-        space, order = self._room(n), np.arange(n)
-        self.loops.run_jacobian(
-            self.plan, np.array(kinds), rows, theta, space, order, J, np.empty_like(self._gradient)
-        )
+        order = np.arange(n)
+        with team.gathered(1):
+            self.loops.run_jacobian(
+                self.plan, np.array(kinds), rows, theta, self._space(n), self._desk(n, 0), order, J
+            )
         return self.values(theta, X), J
 
     def steps(self, stretch: Stretch) -> int:
@@ -335,10 +194,16 @@ class Run:
         """
         s = stretch
         assert self.method is not None
+        method, data, space = self.method, self._rows(s.batch), self._space(s.batch_size)
         span = np.array([s.first, s.last, s.batch_size, s.t])
         seed = np.array([s.seed], dtype=np.uint64)
-        done = self.loops.run_steps(
-            self.plan, self._rows(s.batch), self.method, s.theta, s.slots, self._gradient,
-            self._room(s.batch_size), s.order, span, s.rates, s.losses, seed,
-        )  # fmt: skip
-        return int(done)
+        with team.gathered(self._members(s.batch_size, s.last - s.first)) as count:
+            crew, desks = self._team(count), [self._desk(s.batch_size, rank) for rank in range(count)]
+
+            def work(rank: int) -> Any:
+                return self.loops.run_steps(
+                    self.plan, data, method, s.theta, s.slots, space, desks[rank], crew, rank, s.order,
+                    span, s.rates, s.losses, seed,
+                )  # fmt: skip
+
+            return int(team.together(count, work))

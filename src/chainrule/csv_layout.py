@@ -191,6 +191,10 @@ def find_separator(text: Text) -> str:
     head = text.bytes[text.head][~text.quoted[text.head]]
     counts = {separator: int((head == ord(separator)).sum()) for separator in SEPARATORS}
     found = [separator for separator, count in counts.items() if count]
+    if not found and (head == ord("|")).any() and Table(text, "|").is_even:
+        raise DataError(
+            f"{text.name}: the bar (|) may separate the cells. If it does, name it as the separator."
+        )
     if len(found) < 2:
         return found[0] if found else ","
     even = [separator for separator in found if Table(text, separator).is_even]

@@ -23,6 +23,9 @@ NOT_TEXT = {
     b"\xd0\xcf\x11\xe0": "is an old Excel workbook: save the sheet as CSV",
     b"\x1f\x8b": "is compressed: unpack it first, with gzip -d",
     b"\x28\xb5\x2f\xfd": "is compressed: unpack it first, with zstd -d",
+    b"%PDF-": "is a PDF document: export the table as CSV",
+    b"<!DOCTYPE": "is a web page: export the table as CSV",
+    b"<html": "is a web page: export the table as CSV",
 }
 
 

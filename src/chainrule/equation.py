@@ -246,6 +246,11 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     return np.where(condition, a, b)
 
 
+def matrix(p: Any, first: Any, rows: Any, columns: Any) -> Any:
+    """A stretch of a vector as a matrix, row after row."""
+    return p[first : first + rows * columns].reshape((rows, columns))
+
+
 def dot(A: Any, B: Any, out: Any) -> None:
     """Matrix product: out = A B."""
     np.dot(A, B, out=out)

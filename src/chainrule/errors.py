@@ -15,12 +15,16 @@ class DataError(ChainruleError, ValueError):
     """The data cannot be used as they are."""
 
 
+class DataTypeError(DataError, TypeError):
+    """The data hold objects of a type that cannot be used."""
+
+
 class DivergenceError(ChainruleError, ValueError):
     """Training produced a loss or weights that are not finite; the last finite weights were kept."""
 
 
 class FileError(ChainruleError, ValueError):
-    """A model file is damaged, is not a model file, or is of a version that cannot be read."""
+    """A model file or a checkpoint is damaged, is none, is of a newer version, or is of another fit."""
 
 
 class CheckError(ChainruleError, AssertionError):

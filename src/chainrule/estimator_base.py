@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Sequence
+from itertools import chain
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,24 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from chainrule import row_weights, train
+from chainrule import estimator_random, row_weights, train
+from chainrule.check import entry_name
 from chainrule.equations import OPTIMISERS
-from chainrule.errors import DataError, DivergenceError, OptionError
+from chainrule.errors import OptionError
+from chainrule.estimator_data import DataMixin
 from chainrule.estimator_diagnosis import DiagnosisMixin
 from chainrule.estimator_metrics import MetricsMixin
 from chainrule.estimator_options import OptionsMixin
+from chainrule.estimator_outcome import OutcomeMixin
+from chainrule.estimator_training import TrainingMixin
 from chainrule.parameters import Array, Layout, initial
+from chainrule.predictor import Predictor, is_plain
 from chainrule.problem import Batch, Objective
+from chainrule.refusals import first_where, validated
 from chainrule.spec import Training
 
 LINKS = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of output activations
@@ -36,8 +41,11 @@ LINKS = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of
 
 class BaseMLP(
     OptionsMixin,
+    DataMixin,
     MetricsMixin,
     DiagnosisMixin,
+    TrainingMixin,
+    OutcomeMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -52,10 +60,13 @@ class BaseMLP(
         self.theta_ = theta
         self.coefs_ = layout.views(theta, "W")
         self.intercepts_ = layout.views(theta, "b")
+        self._exposed = [*self.coefs_, *self.intercepts_]
 
     def _current(self) -> Array:
         """The flat parameters; arrays that a user has put into coefs_ or intercepts_ are taken over."""
         lists = self.coefs_, self.intercepts_
+        if all(map(is_, chain(*lists), self._exposed)):
+            return self.theta_
         foreign = any(not np.may_share_memory(array, self.theta_) for arrays in lists for array in arrays)
         if foreign:
             self._expose(Layout(self.network_).pack(*lists))
@@ -63,7 +74,7 @@ class BaseMLP(
 
     def _draw(self) -> Array:
         if self.init_weights is not None:
-            return Layout(self.network_).pack(*self.init_weights)
+            return self._packed(*self.init_weights)
         depth = len(self.network_.layers)
         if self.init != "auto":
             names = self.init if isinstance(self.init, str) else list(self.init)
@@ -71,17 +82,29 @@ class BaseMLP(
         gain = 3**-0.5 if self.activation == "logistic" else 1.0
         return initial(self.network_, self._random_state, "scikit_learn", [gain] * depth)
 
+    def _packed(self, *arrays: Any) -> Array:
+        theta = Layout(self.network_).pack(*arrays)
+        bad = first_where(lambda values: ~np.isfinite(values), theta)
+        if bad is not None:
+            where = entry_name(self._objective(), bad[0][0])
+            raise OptionError(f"init_weights must be finite, but {where} is {bad[1]}: correct it.")
+        return theta
+
     def _initialise(self, n_features: int, n_outputs: int, dtype: str) -> None:
         self.n_iter_, self.t_ = 0, 0
         self.n_outputs_ = n_outputs
         self.network_ = self._make_network(n_features, n_outputs, dtype)
+        self._check_size(self.network_)
         self.n_layers_ = len(self.network_.widths)
         link = self.network_.loss_row.link
         self.out_activation_ = LINKS.get(link, link)
-        self._expose(self._draw())
+        try:
+            self._expose(self._draw())
+        except MemoryError:
+            raise OptionError(self._too_large(Layout(self.network_).size)) from None
         # Drawn from a stream of its own, so that the shuffles stay those of scikit-learn.
         self._dropout_seed = int(self._random_state.get_state()[1][0])
-        self._state: train.State | None = None
+        self._state = None
         self._split: Any = None
         if self._is_stochastic():
             self.loss_curve_: list[float] = []
@@ -101,114 +124,25 @@ class BaseMLP(
         X, y = self._validate(X, y, reset=fresh, incremental=incremental)
         X = to_rows(X)
         weight = self._weights(X, y, sample_weight)
-        Y = self._encode(y).astype(X.dtype)
+        Y = self._targets(y, X.dtype)
         if not incremental or not hasattr(self, "_random_state"):
             self._random_state = check_random_state(self.random_state)
+        random = estimator_random.digest_of(self.random_state) if self.checkpoint is not None else None
         if fresh:
             self._initialise(X.shape[1], Y.shape[1], X.dtype.name)
         if self.early_stopping and incremental:
             raise OptionError("partial_fit does not support early_stopping=True")
-        data, held = self._hold_out(Batch(X, Y, weight), y, validation)
+        batch = Batch(X, Y, weight)
+        keeper = None if incremental else self._keeper(batch, validation, random, fresh=fresh)
+        data, held = self._hold_out(batch, y, validation)
         training = self._training(len(data))
         state = self._make_state(training, incremental=incremental)
-        first = state.theta.copy()
-        self._note_begin(training, first, data, incremental=incremental)
-        outcome = self._train(training, data, held, state, incremental=incremental)
+        first, begun = self._begin(training, state, data, keeper, incremental=incremental)
+        outcome = self._train(training, data, held, state, keeper, incremental=incremental)
+        self._new_losses = state.history.get("loss", [])[begun:]
         self._note_end(first, state.theta, data, held, incremental=incremental)
         self._finish(training, state, outcome, data, incremental=incremental)
         return self
-
-    def _weights(self, X: Any, y: Any, sample_weight: Any) -> Array | None:
-        weight = None if sample_weight is None else row_weights.checked(sample_weight, X)
-        self.__dict__.pop("class_weight_", None)  # of an earlier fit
-        if getattr(self, "class_weight", None) is None:
-            return weight
-        by_class, self.class_weight_ = row_weights.of_classes(self.class_weight, y, self.classes_)
-        return row_weights.product(weight, by_class.astype(X.dtype))
-
-    def _hold_out(self, batch: Batch, y: Any, validation: Any) -> tuple[Batch, Any]:
-        """The training rows, and the validation data (X, y, weights) if stopping goes by some."""
-        if validation is not None:
-            X, target, *weight = validation
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=batch.X.dtype, reset=False)
-            return batch, (to_rows(X), np.asarray(target), weight[0] if weight else None)
-        if not self.early_stopping:
-            return batch, None
-        rows = self._validation_rows(batch, y)
-        kept, held = batch.take(rows[0]), batch.take(rows[1])
-        if len(held) < 2:
-            raise DataError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        return kept, (held.X, np.asarray(y)[rows[1]], held.weights)
-
-    def _validation_rows(self, batch: Batch, y: Any) -> Any:
-        """Rows to train on and to validate on. A warm start keeps them: no validation row leaks."""
-        if self._split is None or sum(map(len, self._split)) != len(batch):
-            stratify = batch.Y if self._stratified() else None
-            self._split = train_test_split(
-                np.arange(len(batch)),
-                random_state=self._random_state,
-                test_size=self.validation_fraction,
-                stratify=stratify,
-            )
-        return self._split
-
-    def _make_state(self, training: Training, *, incremental: bool) -> train.State:
-        theta = self._current()
-        if self._state is None:
-            self._state = train.State.begin(theta, training)
-        self._state.theta = theta
-        rows = len(training.optimiser_row.slots)
-        if not incremental or self._state.slots.shape != (rows, theta.size):
-            self._state.restart_optimiser(training)
-        return self._state
-
-    def _train(
-        self, training: Training, data: Batch, held: Any, state: train.State, *, incremental: bool
-    ) -> train.Outcome:
-        objective = self._objective()
-        self._runs = threading.local()  # the network may have changed
-        monitor, watched = self._monitors(held, data)
-        before = state.history.get("loss", [])[:]
-        # Each epoch shuffles the order of the one before, so partial_fit must remember it.
-        order = getattr(self, "_order", ()) if incremental else ()
-        if len(order) != len(data):
-            order = np.arange(len(data))
-
-        def next_order() -> Any:
-            nonlocal order
-            order = self._shuffled(order)
-            return order
-
-        callbacks = [*self._callbacks()]
-        if self.verbose:
-            callbacks.insert(0, lambda epoch: self._report(epoch, monitor))
-        outcome = train.fit(
-            objective,
-            training,
-            data,
-            state,
-            run=train.make_run(objective, training, self.engine),
-            order=next_order,
-            monitor=monitor,
-            watched=watched,
-            callbacks=callbacks,
-            epochs=1 if incremental else None,
-            announce=print if self.verbose else None,
-        )
-        if incremental:
-            self._order = order
-        self.history_ = state.history
-        self._new_losses = state.history.get("loss", [])[len(before) :]
-        return outcome
-
-    def _shuffled(self, order: Any) -> Any:
-        """The next epoch's order: the draw of sklearn.utils.shuffle, without its checks."""
-        places = np.arange(len(order))
-        if self.shuffle:
-            self._random_state.shuffle(places)
-        return order[places]
 
     def _callbacks(self) -> Sequence[train.Callback]:
         return self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]
@@ -251,35 +185,6 @@ class BaseMLP(
         elif not stopped:
             self.best_loss_ = state.best_value
 
-    def _complain(self, outcome: train.Outcome, *, incremental: bool) -> None:
-        if outcome.reason == "diverged":
-            raise DivergenceError(self._divergence())
-        if outcome.reason == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        if outcome.reason == "epochs" and not incremental:
-            warnings.warn(self._not_converged(), ConvergenceWarning, stacklevel=5)
-        if outcome.reason in ("evaluations", "stuck"):
-            warnings.warn(
-                f"{self.solver} failed to converge after {outcome.epochs} iteration(s) and "
-                f"{outcome.evaluations} evaluations of the loss. You might want to scale the data or "
-                "increase max_fun.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-
-    def _not_converged(self) -> str:
-        if self._is_stochastic():
-            return (
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter:d}) reached and the optimization "
-                "hasn't converged yet."
-            )
-        return (
-            f"{self.solver} failed to converge after {self.n_iter_} iteration(s) (status=1):\n"
-            "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT\n\n"
-            f"Increase the number of iterations to improve the convergence (max_iter={self.max_iter}).\n"
-            "You might also want to scale the data."
-        )
-
     def _check_solver(self) -> bool:
         if not self._is_stochastic():
             raise AttributeError(
@@ -298,14 +203,17 @@ class BaseMLP(
 
     def _output(self, X: Any) -> Array:
         """Predictions of the network for validated rows, of shape (n, outputs)."""
-        return self._run().predict(self._current(), to_rows(X))  # type: ignore[no-any-return]
+        X = to_rows(X)
+        return self._finite(X, self._run().predict(self._current(), X))
 
     def _rows(self, X: Any) -> Any:
         return to_rows(self._input(X))
 
     def _input(self, X: Any) -> Any:
+        if is_plain(self, X):
+            return X
         check_is_fitted(self)
-        return validate_data(
+        return validated(
             self, X, accept_sparse=["csr", "csc"], dtype=np.dtype(self.network_.dtype), reset=False
         )
 
@@ -342,10 +250,29 @@ class BaseMLP(
         OptionError
             If there is no such layer.
         """
-        X = self._input(X)
-        return self._run().values(  # type: ignore[no-any-return]
-            self._current(), to_rows(X), self._feature_layer(layer)
-        )
+        X = self._rows(X)
+        return self._finite(X, self._run().values(self._current(), X, self._feature_layer(layer)))
+
+    def predictor(self) -> Predictor:
+        """A function that predicts single rows in a few microseconds.
+
+        Returns
+        -------
+        Predictor
+
+        Examples
+        --------
+        >>> from chainrule import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier((16,), "tanh", solver="lbfgs", random_state=0).fit(X, y)
+        >>> predict = model.predictor()
+        >>> float(predict(X[60]).sum().round(6))
+        1.0
+        """
+        check_is_fitted(self)
+        pair, flatten = self._predictor_form()
+        return Predictor(self.network_, self._current(), pair, flatten, self.engine)
 
     def problem(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Objective, Array, Batch]:
         """What this model minimises on the given rows: for checks and explanations.
@@ -373,6 +300,7 @@ class BaseMLP(
     def __getstate__(self) -> Any:
         state = dict(super().__getstate__())
         state.pop("_runs", None)
+        state.pop("_exposed", None)
         return state
 
     def __setstate__(self, state: Any) -> None:

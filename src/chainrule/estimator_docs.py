@@ -68,6 +68,11 @@ COMMON = """    hidden_layer_sizes : int or array-like of int, default=(100,)
         Given initial weights, a list of arrays each.
     engine : {'compiled', 'interpreted'}, default='compiled'
         Which run of the same equations is used.
+    checkpoint : path-like or None, default=None
+        File to which `fit` saves how far it has come. If it is there when `fit` begins, `fit` goes on from
+        it, and ends with the same bits as if it had never stopped. Each fit needs a file of its own.
+    checkpoint_every : float, default=60.0
+        Seconds from one checkpoint to the next, at least 0.
 """
 
 

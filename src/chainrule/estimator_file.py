@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
-from chainrule import store, train
+from chainrule import estimator_random, store, train
+from chainrule.checkpoint import (
+    Remembered,
+    check_alike,
+    check_order,
+    numbers_of,
+    read_history,
+    spell_history,
+)
 from chainrule.errors import FileError, OptionError
 from chainrule.evidence import Notes
 from chainrule.parameters import Array, Layout
+from chainrule.snapshot import rebuild
 from chainrule.spec import Network
 
-# Live objects: a file cannot hold them, and a loaded model has their defaults.
-LIVE = ("callbacks", "metric", "track", "init_weights")
-PLAIN = (
-    "loss_",
-    "best_loss_",
-    "best_validation_score_",
-    "n_iter_",
-    "stop_reason_",
-    "_stop_detail",
-    "n_features_in_",
-)
+# Live objects, which a file cannot hold, and what is of one fit only: a loaded model has their defaults.
+LIVE = ("callbacks", "init_weights", "checkpoint", "checkpoint_every")
+PLAIN = {
+    "loss_": float,
+    "best_loss_": float,
+    "best_validation_score_": float,
+    "n_iter_": int,
+    "stop_reason_": str,
+    "_stop_detail": str,
+    "n_features_in_": int,
+}
 NUMERIC = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
     "float16",
     "float32",
     "float64",
 }
-STATE = ("t", "samples", "epochs", "plateau", "best_value", "stale")
+TARGETS = ("binary", "multiclass", "multilabel-indicator")
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -67,9 +76,10 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         "network": model.network_.as_dict(),
         "options": {k: _plain(v) for k, v in model.get_params(deep=False).items() if _storable(k, v)},
         "fitted": {k: _plain(getattr(model, k)) for k in PLAIN if getattr(model, k, None) is not None},
-        "history": getattr(model, "history_", {}),
         "dropout_seed": model._dropout_seed,
     }
+    metadata["history"], histories = spell_history(getattr(model, "history_", {}))
+    arrays.update(histories)
     if hasattr(model, "_notes"):
         metadata["notes"] = model._notes.as_dict()
     if hasattr(model, "feature_names_in_"):
@@ -82,18 +92,22 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     if hasattr(model, "_order"):
         arrays["order"] = model._order
     if state is not None:
-        metadata["state"] = {k: _plain(getattr(state, k)) for k in STATE}
+        metadata["state"] = numbers_of(state, Remembered)
         arrays["slots"] = state.slots
-    _, key, position, has_gauss, gauss = model._random_state.get_state()
-    arrays["random_state"] = key.astype(np.int64)
-    metadata["random_state"] = [int(position), int(has_gauss), float(gauss)]
+        if state.best_theta is not None and not np.array_equal(state.best_theta, arrays["theta"]):
+            arrays["best"] = state.best_theta  # after early stopping they are the same
+        metadata["has_best"] = state.best_theta is not None
+    metadata["random_state"], arrays["random_state"] = estimator_random.spell(model._random_state)
     return metadata, arrays
 
 
 def _storable(name: str, value: Any) -> bool:
-    if name in LIVE or (name == "random_state" and not isinstance(value, (int, np.integer, type(None)))):
+    if name in LIVE:
         return False
-    return not (name == "class_weight" and isinstance(value, dict))
+    if name == "track":
+        return all(isinstance(metric, str) for metric in value)
+    kinds = {"random_state": (int, np.integer), "metric": (str,), "class_weight": (str,)}.get(name)
+    return kinds is None or value is None or isinstance(value, kinds)
 
 
 def _plain(value: Any) -> Any:
@@ -142,12 +156,14 @@ def from_contents(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) 
     """
     try:
         return _restore(cls, metadata, arrays)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise FileError(f"The file's {cls.__name__} does not fit together: {error}") from error
 
 
 def _restore(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> Any:
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in metadata["options"].items()}
+    if not all(_storable(k, v) for k, v in options.items()):
+        raise ValueError("it has options that no file holds")
     model = cls(**{**options, **_lists(options)})
     network = Network.from_dict(metadata["network"])
     theta = arrays["theta"]
@@ -158,17 +174,21 @@ def _restore(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> An
     for name, value in metadata["fitted"].items():
         if name not in PLAIN:
             raise ValueError(f"unknown attribute {name!r}")
-        setattr(model, name, value)
+        setattr(model, name, PLAIN[name](value))
+    if model.n_features_in_ != network.inputs:  # the compiled run trusts it
+        raise ValueError("its number of features is not that of its network")
     model.n_outputs_, model.n_layers_ = network.outputs, len(network.widths)
     model.out_activation_ = {"sigmoid": "logistic", "exponential": "exp"}.get(
         network.loss_row.link, network.loss_row.link
     )
-    model.history_ = metadata["history"]
-    model._dropout_seed, model._split = metadata["dropout_seed"], None
+    model.history_ = read_history(metadata["history"], arrays)
+    model._dropout_seed, model._split = int(metadata["dropout_seed"]), None
     if "notes" in metadata:
         model._notes = Notes.from_dict(metadata["notes"])
     if "feature_names" in metadata:
-        model.feature_names_in_ = np.array(metadata["feature_names"], dtype=object)
+        model.feature_names_in_ = np.array(list(map(str, metadata["feature_names"])), dtype=object)
+        if len(model.feature_names_in_) != network.inputs:
+            raise ValueError("its features have too many names, or too few")
     _restore_classes(model, metadata, arrays)
     _restore_state(model, metadata, arrays)
     return model
@@ -179,14 +199,20 @@ def _lists(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:
-    if "classes" not in metadata:
+    if not hasattr(model, "class_weight"):  # a regressor
         return
     labels = metadata["classes"]
+    if metadata["target"] not in TARGETS:
+        raise ValueError(f"its target is of an unknown type {metadata['target']!r}")
     if isinstance(labels, str) and labels not in NUMERIC:
         raise ValueError(f"its labels are of an unknown type {labels!r}")
     classes = arrays["classes"].astype(labels) if isinstance(labels, str) else np.array(labels)
+    target = metadata["target"]
+    outputs = 1 if target == "binary" and len(classes) <= 2 else len(classes)
+    if target not in TARGETS or outputs != model.n_outputs_:
+        raise ValueError("its classes are not those of its outputs")
     binarizer = LabelBinarizer().fit(classes)
-    binarizer.classes_, binarizer.y_type_ = classes, metadata["target"]
+    binarizer.classes_, binarizer.y_type_ = classes, target
     # scikit-learn transforms indicator matrices as they are, but looks at how it was fitted.
     binarizer.sparse_input_ = False
     model._label_binarizer, model.classes_ = binarizer, classes
@@ -198,17 +224,18 @@ def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Arr
 
 
 def _restore_state(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:
-    position, has_gauss, gauss = metadata["random_state"]
     model._random_state = np.random.RandomState()
-    key = arrays["random_state"].astype(np.uint32)
-    model._random_state.set_state(("MT19937", key, position, has_gauss, gauss))
+    estimator_random.restore(model._random_state, metadata["random_state"], arrays["random_state"])
     model._state = None
     if "order" in arrays:
+        check_order(arrays["order"])
         model._order = arrays["order"]
     if "state" in metadata:
-        known = {f.name for f in fields(train.State)}
-        facts = {k: v for k, v in metadata["state"].items() if k in known}
-        model._state = train.State(model.theta_, arrays["slots"], history=model.history_, **facts)
+        numbers = asdict(rebuild(Remembered, metadata["state"]))
+        theta, slots = model.theta_, arrays["slots"]
+        best = arrays.get("best", theta.copy()) if metadata.get("has_best") else None
+        check_alike(theta, *slots, *([] if best is None else [best]))
+        model._state = train.State(theta, slots, history=model.history_, best_theta=best, **numbers)
         model.t_ = model._state.samples
         model.loss_curve_ = list(model.history_.get("loss", []))
         scores = [k for k in model.history_ if k.startswith("validation_")]

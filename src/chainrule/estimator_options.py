@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+import os
+import sys
 import warnings
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from chainrule.equations import LOSSES, OPTIMISERS, SCHEDULES
 from chainrule.errors import OptionError
+from chainrule.parameters import Layout
 from chainrule.problem import Objective
 from chainrule.spec import Layer, Network, Training
 
@@ -60,13 +65,18 @@ class OptionsMixin:
         "init": [str, list, tuple],
         "init_weights": [None, list, tuple],
         "engine": [StrOptions({"compiled", "interpreted"})],
+        "checkpoint": [None, str, os.PathLike],
+        "checkpoint_every": [Interval(Real, 0, None, closed="left")],
     }
 
     def _hidden(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if any(size <= 0 for size in sizes):
-            raise OptionError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        for size in sizes:
+            if isinstance(size, bool) or not isinstance(size, Integral):
+                raise OptionError(f"hidden_layer_sizes must be whole numbers, got {size!r}.")
+            if size <= 0:
+                raise OptionError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return [int(size) for size in sizes]
 
     def _for_each(self, name: str, value: Any, count: int) -> list[Any]:
@@ -82,6 +92,9 @@ class OptionsMixin:
         sizes = self._hidden()
         names = self._for_each("activation", self.activation, len(sizes))
         drops = self._for_each("dropout", self.dropout, len(sizes))
+        for drop in drops:
+            if not isinstance(drop, Real):
+                raise OptionError(f"dropout must be a number in [0.0, 1.0), not {drop!r}.")
         layers = [Layer(n, a, float(d)) for n, a, d in zip(sizes, names, drops, strict=True)]
         return Network(n_features, [*layers, Layer(n_outputs)], self._loss_name(), dtype)  # type: ignore[arg-type]
 
@@ -135,3 +148,34 @@ class OptionsMixin:
         SCHEDULES.find(self._schedule())
         OPTIMISERS.find(self._optimiser())
         LOSSES.find(self._loss_name())
+        callbacks = self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]
+        for callback in callbacks:
+            if not callable(callback):
+                raise OptionError(f"callbacks must be functions, but one is {callback!r}.")
+        for option, metric in [("metric", self.metric), *(("track", each) for each in self.track)]:
+            _check_metric(option, metric)
+
+    def _check_size(self, network: Network) -> None:
+        """Refuse a network that no memory holds before it is drawn."""
+        size = Layout(network).size
+        if size * np.dtype(network.dtype).itemsize > sys.maxsize:
+            raise OptionError(self._too_large(size))
+
+    def _too_large(self, size: int) -> str:
+        return (
+            f"hidden_layer_sizes={self.hidden_layer_sizes!r} make {size:.3g} parameters, for which there is "
+            "not enough memory: use smaller layers."
+        )
+
+
+def _check_metric(option: str, metric: Any) -> None:
+    if callable(metric) or metric in (None, "loss"):
+        return
+    known = get_scorer_names()
+    if metric not in known:
+        close = difflib.get_close_matches(str(metric), known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise OptionError(
+            f"{option} must be 'loss', a function, or a name of sklearn.metrics.get_scorer_names(), not "
+            f"{metric!r}.{hint}"
+        )

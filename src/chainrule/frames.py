@@ -170,6 +170,7 @@ class _Column:
         if self._holds(self._all(cells.MOMENT)):
             return self.date()
         self.refuse_grouped(numbers | self._all(cells.DECIMAL_COMMA) | self._all(cells.GROUPED))
+        self.refuse_marked(numbers)
         self.refuse_mixture(numbers, "a number")
         self.refuse_mixture(self._all(cells.MOMENT), "a date like 2024-01-31")
         return self.text()
@@ -187,9 +188,17 @@ class _Column:
         if whole:
             exact = numbers.cast(pl.Int64, strict=False)
             return self.text() if self._lost(exact).any() else exact
+        self.refuse(self.inexact(), "has more digits than a number beside fractions can keep")
         floats = numbers.cast(pl.Float64, strict=False)
         self.refuse(floats.is_infinite().fill_null(False), "is not a finite number")
         return floats
+
+    def inexact(self) -> pl.Series:
+        """Which cells are whole numbers that no float is equal to, such as long identifiers."""
+        long = self._all(cells.WHOLE) & (self.cells.str.len_chars() > len(str(cells.EXACT)) - 1)
+        places = long.arg_true().to_list()
+        lost = [row for row in places if int(self.cells[row]) != int(float(self.cells[row]))]
+        return pl.Series([False]).new_from_index(0, len(self.cells)).scatter(lost, True)
 
     def date(self) -> pl.Series:
         """Dates; with a time of day, if a cell has one."""
@@ -215,6 +224,16 @@ class _Column:
         odd = ~self.numbers & ~self.missing
         mark = "1.5 (or say that the decimal mark is a comma)" if self.decimal == "." else "1,5"
         self.refuse(odd, "can be read in two ways", f"Write 1234 and {mark}, or read the column as text")
+
+    def refuse_marked(self, numbers: pl.Series) -> None:
+        """Refuse numbers with a unit, a typographic sign or blanks in them: 5 %, €5, −5."""
+        marked = self._all(cells.MARKED) & ~numbers
+        if self._holds(numbers | marked):
+            self.refuse(
+                marked & ~self.missing,
+                "is a number with a mark that numbers here do not have",
+                "Write -1234.5, without units and blanks, or read the column as text",
+            )
 
     def refuse_mixture(self, fitting: pl.Series, what: str) -> None:
         """Refuse a few cells that differ from most others."""

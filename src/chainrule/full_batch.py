@@ -11,31 +11,43 @@ from chainrule import second_order
 from chainrule.errors import OptionError
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
+from chainrule.second_order import Iterate
 from chainrule.spec import Training
 
 
 def iterations(
-    run: Any, objective: Objective, training: Training, batch: Batch, theta: Array
-) -> Iterator[second_order.Iterate]:
-    """The iterations of a full-batch optimiser, from theta."""
-    return METHODS[training.optimiser_row.name](run, objective, training, batch, theta)
+    run: Any,
+    objective: Objective,
+    training: Training,
+    batch: Batch,
+    theta: Array,
+    start: Iterate | None = None,
+) -> Iterator[Iterate]:
+    """The iterations of a full-batch optimiser, from theta, or from where it stood before."""
+    found = METHODS[training.optimiser_row.name](run, objective, training, batch, theta, start)
+    while True:
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the value
+            iterate = next(found, None)
+        if iterate is None:
+            return
+        yield iterate
 
 
 def _lbfgs(
-    run: Any, objective: Objective, training: Training, batch: Batch, theta: Array
-) -> Iterator[second_order.Iterate]:
+    run: Any, objective: Objective, training: Training, batch: Batch, theta: Array, start: Iterate | None
+) -> Iterator[Iterate]:
     def f(at: Array) -> tuple[float, Array]:
         return run.loss_and_gradient(  # type: ignore[no-any-return]
             at.astype(objective.network.dtype), batch
         )
 
     memory = int(training.optimiser_row.parameters["memory"])
-    return second_order.lbfgs(f, theta, memory, training.tol)
+    return second_order.lbfgs(f, theta, memory, training.tol, start=start)
 
 
 def _levenberg_marquardt(
-    run: Any, objective: Objective, training: Training, batch: Batch, theta: Array
-) -> Iterator[second_order.Iterate]:
+    run: Any, objective: Objective, training: Training, batch: Batch, theta: Array, start: Iterate | None
+) -> Iterator[Iterate]:
     network, dtype = objective.network, objective.network.dtype
     if network.loss != "squared_error":
         raise OptionError(
@@ -55,6 +67,7 @@ def _levenberg_marquardt(
         lambda at: normal_equations(run, objective, at, batch),
         theta,
         tol=training.tol,
+        start=start,
         **training.optimiser_row.parameters,
     )
 

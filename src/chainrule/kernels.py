@@ -19,7 +19,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
-import math
 import textwrap
 import types as python_types
 import warnings
@@ -37,11 +36,15 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from chainrule import elementary, equation
 from chainrule.equation import Function
+from chainrule.native import COMPILED
+from chainrule.vocabulary import like
 
-COMPILED = not numba.config.DISABLE_JIT
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 PACKAGE = Path(__file__).parent
-OWN_FILES = ("elementary.py", "kernels.py", "templates.py", "loops.py", "compiled.py")
+OWN_FILES = (
+    "elementary.py", "native.py", "vocabulary.py", "kernels.py", "templates.py", "plan.py", "workspace.py",
+    "loops.py", "planning.py",
+)  # fmt: skip
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "tanh", "erfc")
 
 
@@ -70,11 +73,6 @@ def function_digest(function: Function) -> bytes:
 
 
 # ------------------------------------------------------------------ literals and specialisation
-
-
-def like(x: Any, value: Any) -> Any:
-    """The number in the type of x."""
-    return x.dtype.type(value)
 
 
 class _Literals(ast.NodeTransformer):
@@ -194,80 +192,6 @@ def rebind(function: Function, scope: dict[str, Any], name: str | None = None) -
     made.__module__ = function.__module__
     made.__qualname__ = name or function.__qualname__
     return made
-
-
-# ------------------------------------------------------------------ the vocabulary, compiled
-
-if COMPILED:
-    for _name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh"):
-        overload(getattr(equation, _name))(eval(f"lambda x: (lambda x: np.{_name}(x))", {"np": np}))
-
-    @overload(like)
-    def _like(x, value):
-        kind = x.dtype if isinstance(x, types.Array) else x
-        if isinstance(kind, types.Integer):
-            kind = types.float64
-        return lambda x, value: kind(value)
-
-    @overload(equation.erfc)
-    def _erfc(x):
-        return lambda x: math.erfc(x)
-
-    @overload(equation.sign)
-    def _sign(x):
-        return lambda x: like(x, 1) if x > 0 else (like(x, -1) if x < 0 else x)
-
-    @overload(equation.maximum)
-    def _maximum(a, b):
-        # Written so that a NaN in `a` comes through, as it does in NumPy.
-        return lambda a, b: b if a <= b else a
-
-    @overload(equation.minimum)
-    def _minimum(a, b):
-        return lambda a, b: b if a >= b else a
-
-    @overload(equation.absolute)
-    def _absolute(x):
-        return lambda x: abs(x)
-
-    @overload(equation.where)
-    def _where(condition, a, b):
-        return lambda condition, a, b: a if condition else b
-
-    @overload(equation.dot)
-    def _dot(A, B, out):
-        def impl(A, B, out):
-            np.dot(A, B, out)
-
-        return impl
-
-    @overload(equation.add_to_rows)
-    def _add_to_rows(Z, b):
-        def impl(Z, b):
-            for i in range(Z.shape[0]):
-                for j in range(Z.shape[1]):
-                    Z[i, j] += b[j]
-
-        return impl
-
-    @overload(equation.column_sums)
-    def _column_sums(Z, out):
-        def impl(Z, out):
-            out[:] = 0
-            for i in range(Z.shape[0]):
-                for j in range(Z.shape[1]):
-                    out[j] += Z[i, j]
-
-        return impl
-
-    @overload(equation.outer)
-    def _outer(x, y, out):
-        def impl(x, y, out):
-            for i in range(x.shape[0]):
-                for j in range(y.shape[0]):
-                    out[i, j] = x[i] * y[j]
-
-        return impl
 
 
 # ------------------------------------------------------------------ compiling
@@ -390,6 +314,7 @@ def array_types(dtype: str) -> dict[str, Any]:
         "F": number,
         "V": types.Array(number, 1, "C"),
         "M": types.Array(number, 2, "C"),
+        "A": types.Array(number, 2, "A"),
         "DV": types.Array(number, 1, "C", readonly=True),
         "DM": types.Array(number, 2, "C", readonly=True),
         "R": types.Array(types.float64, 1, "C"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from chainrule import store
+from chainrule import checkpoint, store
 from chainrule.errors import FileError
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.table_model import TableModel
@@ -36,6 +36,11 @@ def load(path: str | os.PathLike[str]) -> Any:
         If there is no such file, or if it cannot be read.
     """
     contents = store.read(path)
+    if contents.kind == checkpoint.KIND:
+        raise FileError(
+            f"{os.fspath(path)} is a checkpoint of a fit, not a model: repeat that fit with it, and save the "
+            "model that comes out."
+        )
     if contents.kind not in KINDS:
         raise FileError(
             f"{os.fspath(path)} holds a {contents.kind!r}, which is not known here; known are: "

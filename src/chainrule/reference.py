@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from chainrule.equation import Row
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
+from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.parameters import Array, Layout
 from chainrule.problem import Batch, Objective, Stretch, decay_free
@@ -60,19 +61,53 @@ def values(row: Row) -> tuple[float, ...]:
     return tuple(row.parameters.values())
 
 
-def statistics(Z: Array) -> tuple[Array, Array]:
-    """Of each row of logits: the largest, and the sum of exp(z - largest) over the others."""
+class Statistics(NamedTuple):
+    """Of rows of logits: m, the largest; e = exp(z - m); r, the sum of e over the others; and what is made
+    of these, q = 1 / (1 + r) and s = log(1 + r). All but e, of shape (n, K), have the shape (n, 1).
+    """
+
+    e: Array
+    m: Array
+    r: Array
+    q: Array
+    s: Array
+
+
+def statistics(Z: Array) -> Statistics:
+    """What coupled rows ask of logits, of shape (n, K)."""
     top = np.argmax(np.real(Z), axis=1)[:, None]
     m = np.take_along_axis(Z, top, axis=1)
     e = np.exp(Z - m)
-    np.put_along_axis(e, top, 0.0, axis=1)
-    return m, e.sum(axis=1, keepdims=True)
+    others = e.copy()
+    np.put_along_axis(others, top, 0.0, axis=1)
+    r = others.sum(axis=1, keepdims=True)
+    return Statistics(e, m, r, 1 / (1 + r), np.log1p(r))
+
+
+def losses(row: Loss, Z: Array, Y: Array) -> Array:
+    """The loss of each row and output, of shape (n, outputs)."""
+    if not row.coupled:
+        return np.asarray(row.value(Z, Y, *values(row)))
+    logits = statistics(Z)
+    return np.asarray(row.value(Z, Y, logits.m, logits.s))
+
+
+def slopes(row: Loss, Z: Array, Y: Array) -> Array:
+    """The derivative of each loss with respect to its z, of shape (n, outputs)."""
+    if not row.coupled:
+        return np.asarray(row.slope(Z, Y, *values(row)))
+    logits = statistics(Z)
+    return np.asarray(row.slope(logits.e, Y, logits.r, logits.q))
 
 
 def activate(row: Activation, Z: Array) -> Array:
     """A = f(Z)."""
     A = np.empty_like(Z)
-    A[...] = row.f(Z, *statistics(Z)) if row.coupled else row.f(Z, *values(row))
+    if row.coupled:
+        logits = statistics(Z)
+        A[...] = row.f(logits.e, logits.q)
+    else:
+        A[...] = row.f(Z, *values(row))
     return A
 
 
@@ -124,17 +159,16 @@ def predict(network: Network, Z: Array) -> Array:
 def data_loss(network: Network, z: Array, Y: Array, weights: Array | None, slope: bool) -> Any:
     """The loss of a batch, or (with `slope`) its derivative with respect to z: one reduction for both."""
     row = network.loss_row
-    extra = statistics(z) if row.coupled else values(row)
     rows = np.ones(len(z), np.real(z).dtype) if weights is None else weights
     total = float(rows.sum(dtype=np.float64))
     scale = 1 / total if total > 0 else 0.0
     if slope:
         dz = np.empty_like(z)
-        dz[...] = row.slope(z, Y, *extra)
+        dz[...] = slopes(row, z, Y)
         dz *= (rows * rows.dtype.type(scale))[:, None]
         return dz
     wide = np.result_type(z.dtype, np.float64)
-    return np.sum(row.value(z, Y, *extra) * rows[:, None], dtype=wide) * scale
+    return np.sum(losses(row, z, Y) * rows[:, None], dtype=wide) * scale
 
 
 def backward(network: Network, theta: Array, run: Pass, Y: Array, weights: Array | None) -> None:
@@ -207,6 +241,11 @@ class Run:
         """Predictions: the last layer's values through the loss's output link."""
         with np.errstate(all="ignore"):
             return predict(self.network, self.values(theta, X))
+
+    def predict_pair(self, theta: Array, X: Any) -> Array:
+        """Of a network with one output, the probabilities of both classes, of shape (n, 2)."""
+        output = self.predict(theta, X)
+        return np.concatenate([1 - output, output], axis=1)
 
     def loss(self, theta: Any, batch: Batch) -> Any:
         """Loss of all given rows with penalties."""

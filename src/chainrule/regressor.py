@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from chainrule.equations import LOSSES
 from chainrule.errors import DataError, OptionError
@@ -15,6 +15,7 @@ from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available
 from chainrule.estimator_docs import documented
 from chainrule.estimator_file import from_contents, save, to_contents
 from chainrule.parameters import Array
+from chainrule.refusals import refuse_disguised, validated
 
 
 @documented
@@ -94,6 +95,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         init="auto",
         init_weights=None,
         engine="compiled",
+        checkpoint=None,
+        checkpoint_every=60.0,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -128,6 +131,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.init = init
         self.init_weights = init_weights
         self.engine = engine
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # -------------------------------------------------------------- targets
 
@@ -137,7 +142,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return str(self.loss)
 
     def _validate(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
+        refuse_disguised(y, "y")
+        X, y = validated(
             self,
             X,
             y,
@@ -217,6 +223,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
+    def _predictor_form(self) -> tuple[bool, bool]:
+        return False, self.n_outputs_ == 1
+
     def predict(self, X: Any) -> Array:
         """The predicted number (or numbers) of each row.
 
@@ -228,7 +237,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        check_is_fitted(self)
         return self._from_output(self._output(self._input(X)))
 
     save = save

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from chainrule.errors import DataError
 from chainrule.parameters import Array
+from chainrule.refusals import first_where
 
 
 def checked(sample_weight: Any, X: Any) -> Array:
@@ -18,17 +19,31 @@ def checked(sample_weight: Any, X: Any) -> Array:
     Raises
     ------
     DataError
-        If one is negative or all are zero.
+        If one is negative or not finite, if all are zero, or if there is not one for each row.
     """
-    weight: Array = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-    if (weight < 0).any():
-        row = int(np.argmax(weight < 0))
+    remedy = "leave such rows out or give them a weight of at least 0."
+    try:
+        given = np.asarray(sample_weight, dtype=X.dtype)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"sample_weight must hold a number for each row ({error}).") from None
+    bad = first_where(lambda values: ~np.isfinite(values), given)
+    if bad is not None:
+        raise DataError(f"sample_weight must be finite, but that of row {bad[0][0]} is {bad[1]:g}: {remedy}")
+    negative = first_where(lambda values: values < 0, given)
+    if negative is not None:
         raise DataError(
-            f"sample_weight must not be negative, but that of row {row} is {weight[row]:g}: "
-            "leave such rows out or give them a weight of at least 0."
+            f"sample_weight must not be negative, but that of row {negative[0][0]} is {negative[1]:g}: "
+            + remedy
         )
-    if not weight.any():
-        raise DataError("Every sample_weight is zero: at least one row must count.")
+    if given.size and not given.any():
+        raise DataError(
+            "Sample weights must contain at least one non-zero number, but every sample_weight is zero: at "
+            "least one row must count."
+        )
+    try:
+        weight: Array = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+    except ValueError as error:
+        raise DataError(f"{error} There must be one weight for each of the {_num_samples(X)} rows.") from None
     return weight
 
 

@@ -1,7 +1,7 @@
 r"""The optimisers that look at all rows in each step: L-BFGS and Levenberg-Marquardt.
 
 Both are generators: they yield after every iteration and are told nothing; whoever drives them may stop
-asking at any time.
+asking at any time, and may go on later from the last iterate with the same bits.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.parameters import Array
 
 ValueAndGradient = Callable[[Array], tuple[float, Array]]
+Pair = tuple[Array, Array, float]  # s, y, 1 / s.y: a step, the change of the gradient, and their product
 
 SUFFICIENT_DECREASE = 1e-3
 CURVATURE = 0.9
@@ -25,7 +26,7 @@ MOST_TRIALS = 20
 
 @dataclass
 class Iterate:
-    """Where a full-batch method stands.
+    """Where a full-batch method stands, with all that it remembers.
 
     Attributes
     ----------
@@ -37,6 +38,10 @@ class Iterate:
         How often the objective was evaluated so far.
     status : str
         "" while it goes on; else why it ended: "gradient", "decrease", "stuck", "damping", "not finite".
+    pairs : tuple of Pair
+        What L-BFGS knows of the curvature.
+    damping : float
+        The next mu of Levenberg-Marquardt.
     """
 
     theta: Array
@@ -44,16 +49,15 @@ class Iterate:
     gradient: Array
     evaluations: int = 1
     status: str = ""
+    pairs: tuple[Pair, ...] = ()
+    damping: float = 0.0
 
 
 # ------------------------------------------------------------------ L-BFGS
 
 
-def two_loops(g: Array, pairs: deque[tuple[Array, Array, float]]) -> Array:
-    """d = -H g, where H holds the curvature of the last steps (Nocedal & Wright 2006, algorithm 7.4).
-
-    Each pair is (s, y, 1 / s.y) with the step s and the change y of the gradient.
-    """
+def two_loops(g: Array, pairs: deque[Pair]) -> Array:
+    """d = -H g, where H holds the curvature of the last steps (Nocedal & Wright 2006, algorithm 7.4)."""
     q, alphas = g.copy(), []
     for s, y, rho in reversed(pairs):
         alpha = rho * (s @ q)
@@ -68,7 +72,12 @@ def two_loops(g: Array, pairs: deque[tuple[Array, Array, float]]) -> Array:
 
 
 def lbfgs(
-    f: ValueAndGradient, theta: Array, memory: int = 10, tol: float = 1e-4, decrease: float = 2.22e-9
+    f: ValueAndGradient,
+    theta: Array,
+    memory: int = 10,
+    tol: float = 1e-4,
+    decrease: float = 2.22e-9,
+    start: Iterate | None = None,
 ) -> Iterator[Iterate]:
     """Minimise f; yields after each iteration, the last time with a status.
 
@@ -84,17 +93,19 @@ def lbfgs(
         Ends when no entry of the gradient is larger.
     decrease : float
         Ends when the value fell by a smaller share than that.
+    start : Iterate, optional
+        Where to go on from, in place of theta.
 
     Source: Liu & Nocedal 1989, Math. Program. 45; the tests for the end are those of L-BFGS-B (Byrd, Lu,
     Nocedal & Zhu 1995, SIAM J. Sci. Comput. 16).
     """
-    value, g = f(theta)
-    at = Iterate(theta.astype(np.float64), value, g.astype(np.float64))
-    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=int(memory))
-    if np.max(np.abs(at.gradient)) <= tol:
-        at.status = "gradient"
-        yield at
-        return
+    if start is None:
+        value, g = f(theta)
+        start = Iterate(theta.astype(np.float64), value, g.astype(np.float64))
+        if np.max(np.abs(start.gradient)) <= tol:
+            start.status = "gradient"
+            yield start
+    at, pairs = start, deque(start.pairs, maxlen=int(memory))
     while not at.status:
         d = two_loops(at.gradient, pairs)
         first = float(1.0 / np.sqrt(d @ d)) if not pairs and at.evaluations == 1 else 1.0
@@ -110,6 +121,7 @@ def lbfgs(
         s, y = step * d, new.gradient - at.gradient
         if s @ y > np.finfo(np.float64).eps * -(s @ at.gradient):
             pairs.append((s, y, float(1.0 / (s @ y))))
+        new.pairs = tuple(pairs)
         scale = max(abs(at.value), abs(new.value), 1.0)
         if np.max(np.abs(new.gradient)) <= tol:
             new.status = "gradient"
@@ -305,6 +317,7 @@ def levenberg_marquardt(
     decrease: float = 0.1,
     max_damping: float = 1e10,
     tol: float = 1e-7,
+    start: Iterate | None = None,
 ) -> Iterator[Iterate]:
     """Minimise half of a sum of squares; yields after each iteration, the last time with a status.
 
@@ -321,11 +334,14 @@ def levenberg_marquardt(
         does not; training ends when it passes `max_damping`.
     tol : float
         Ends when no entry of the gradient is larger.
+    start : Iterate, optional
+        Where to go on from, in place of theta and damping.
 
     Source: Marquardt 1963, SIAM J. 11; Hagan & Menhaj 1994, IEEE Trans. Neural Netw. 5.
     """
-    value, g, H = equations(theta)
-    at, mu = Iterate(theta.astype(np.float64), value, g), damping
+    value, g, H = equations(theta if start is None else start.theta)
+    at = start or Iterate(theta.astype(np.float64), value, g, damping=damping)
+    mu = at.damping
     if np.max(np.abs(g)) <= tol:
         at.status = "gradient"
         yield at
@@ -337,8 +353,8 @@ def levenberg_marquardt(
         if step is not None and new < at.value:
             theta = at.theta - step
             value, g, H = equations(theta)
-            at = Iterate(theta, value, g, at.evaluations)
             mu = max(mu * decrease, 1e-20)
+            at = Iterate(theta, value, g, at.evaluations, damping=mu)
             if np.max(np.abs(g)) <= tol:
                 at.status = "gradient"
             yield at

@@ -174,9 +174,7 @@ def measure(network: Network, z: Array, batch: Batch) -> Fit:
 
 
 def _row_losses(network: Network, z: Array, Y: Array) -> Any:
-    row = network.loss_row
-    extra = reference.statistics(z) if row.coupled else reference.values(row)
-    return row.value(z, Y, *extra).sum(axis=1, dtype=np.float64)
+    return reference.losses(network.loss_row, z, Y).sum(axis=1, dtype=np.float64)
 
 
 def _baseline(network: Network, Y: Array, shares: Any) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.parameters import Array
+from chainrule.second_order import Iterate
 from chainrule.spec import Training
 
 
@@ -68,7 +69,7 @@ Callback = Callable[[Epoch], Any]
 
 @dataclass
 class State:
-    """Everything that training remembers.
+    """What training remembers from one call to the next.
 
     Attributes
     ----------
@@ -116,6 +117,37 @@ class State:
         rows = len(training.optimiser_row.slots)
         self.slots = np.zeros((rows, self.theta.size), self.theta.dtype)
         self.t, self.plateau = 0, 1.0
+
+
+@dataclass
+class Position:
+    """How far a call of `fit` has come: with the `State`, all that is needed to go on with the same bits.
+
+    Attributes
+    ----------
+    safe : ndarray of shape (parameters,)
+        The parameters that a divergence leads back to.
+    done : int
+        Epochs finished in this call.
+    step : int
+        Steps done in the epoch after those.
+    losses : ndarray of float64, shape (step,)
+        The loss of each of these steps.
+    order : ndarray of int64, shape (rows,), or None
+        The rows in the order of the latest epoch; None before the first.
+    iterate : Iterate or None
+        Where a full-batch method stands; None before its first iteration.
+    """
+
+    safe: Array
+    done: int = 0
+    step: int = 0
+    losses: Any = field(default_factory=lambda: np.empty(0))
+    order: Any = None
+    iterate: Iterate | None = None
+
+
+Rest = Callable[[Position], Any]
 
 
 @dataclass(frozen=True)

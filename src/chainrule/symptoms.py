@@ -83,7 +83,7 @@ def _moments(scale: Scale) -> Figures:
 def imbalance(e: Evidence, share: float) -> Figures | None:
     """A class has less than a tenth of the rows that it would have among equal classes."""
     totals = np.array(e.notes.classes)
-    if not totals.sum() > 0 or len(totals) < 2:
+    if not totals.sum() > 0 or min(len(totals), len(e.labels) or 2) < 2:  # of one class, there is no other
         return None
     shares = totals / totals.sum()
     rare, frequent = int(shares.argmin()), int(shares.argmax())

@@ -6,22 +6,24 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import InvalidParameterError
 
 from chainrule import store, table_report, targets
 from chainrule.check import GradientReport, check_gradients
 from chainrule.column_values import Numbers, as_frame
 from chainrule.columns import ColumnEncoder, require
 from chainrule.diagnose import Diagnosis
-from chainrule.equations import OPTIMISERS
+from chainrule.equations import LOSSES, OPTIMISERS
 from chainrule.errors import DataError, FileError, OptionError
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.splits import Parts, set_apart
-from chainrule.targets import Classes, Target
+from chainrule.targets import Classes, Quantity, Target
 
 ESTIMATORS: dict[str, Any] = {"classification": MLPClassifier, "regression": MLPRegressor}
 DEFAULTS: dict[str, Any] = {
@@ -48,7 +50,8 @@ class TableModel:
     random_state : int
         Seed of the rows' parts and of training.
     **options
-        Options of the estimator, such as ``hidden_layer_sizes=(64, 32)`` or ``activation="tanh"``.
+        Options of the estimator, such as ``hidden_layer_sizes=(64, 32)``, ``activation="tanh"`` or
+        ``checkpoint="run.checkpoint"``.
 
     Attributes
     ----------
@@ -81,8 +84,8 @@ class TableModel:
         **options: Any,
     ) -> None:
         for name, share in {"test_size": test_size, "validation_size": validation_size}.items():
-            if not 0 <= share < 1:
-                raise OptionError(f"{name} must be a share in [0, 1), not {share!r}.")
+            _check_share(name, share)
+        _check_whole("random_state", random_state, 0)
         self.test_size = test_size
         self.validation_size = validation_size
         self.random_state = random_state
@@ -124,6 +127,7 @@ class TableModel:
         """
         began = time.perf_counter()
         frame = as_frame(data)
+        _check_names(drop)
         require(frame, [target, *drop])
         if target in drop:
             raise OptionError(f"{target!r} is the target and cannot be dropped.")
@@ -208,8 +212,7 @@ class TableModel:
         rows : int
             How many rows with a target to take.
         """
-        if rows < 1:
-            raise OptionError(f"rows must be at least 1, not {rows}.")
+        _check_whole("rows", rows, 1)
         self._check_fitted()
         frame = as_frame(data)
         require(frame, [self.target_.name])
@@ -273,7 +276,7 @@ class TableModel:
             model._check_consistency()
         except FileError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise FileError(f"The file holds no table model ({error}).") from None
         return model
 
@@ -281,7 +284,7 @@ class TableModel:
         """Refuse parts that do not fit together, or that `notes` would stumble on."""
         same = len(self.encoder_.feature_names) == len(self.estimator_.coefs_[0])
         if isinstance(self.target_, Classes):
-            same &= len(self.target_.labels) == len(self.estimator_.classes_)
+            same &= np.array_equal(self.estimator_.classes_, np.arange(len(self.target_.labels)))
         if not same or not isinstance(self.report_["dropped"], list):
             raise ValueError("its parts do not fit together")
 
@@ -303,7 +306,9 @@ class TableModel:
             "random_state": self.random_state,
             **self.options,
         }
-        options["callbacks"] = [*options.get("callbacks", ()), *callbacks]
+        own = options.get("callbacks", ())
+        options["callbacks"] = [*(own if isinstance(own, (list, tuple)) else [own]), *callbacks]
+        self._check_loss(options.get("loss"))
         try:
             self.estimator_ = self.estimators[self.target_.task](**options)
         except TypeError as error:
@@ -311,7 +316,18 @@ class TableModel:
         validation = (X[parts.validation], y[parts.validation]) if len(parts.validation) else None
         with warnings.catch_warnings():  # the report tells whether all epochs were used
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.estimator_.fit(X[parts.training], y[parts.training], validation_data=validation)
+            try:
+                self.estimator_.fit(X[parts.training], y[parts.training], validation_data=validation)
+            except InvalidParameterError as error:
+                raise OptionError(str(error)) from None
+
+    def _check_loss(self, loss: Any) -> None:
+        """The target is scaled to mean 0, so half of it is negative."""
+        if isinstance(self.target_, Quantity) and loss and LOSSES.find(loss).targets == "nonnegative":
+            raise OptionError(
+                f"The loss {loss!r} needs a target of at least 0, but a TableModel scales the target "
+                f"{self.target_.name!r} to mean 0: use another loss, or MLPRegressor."
+            )
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "report_"):
@@ -323,3 +339,19 @@ class TableModel:
         if not len(frame):
             raise DataError("The table has no rows to predict.")
         return self.encoder_.transform(frame)
+
+
+def _check_share(name: str, share: Any) -> None:
+    if not isinstance(share, Real) or not 0 <= float(share) < 1:
+        raise OptionError(f"{name} must be a share in [0, 1), not {share!r}.")
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, Integral) or int(value) < least:
+        raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+
+
+def _check_names(drop: Any) -> None:
+    """A text is a collection of letters, each of which could be a column."""
+    if isinstance(drop, str):
+        raise OptionError(f"drop must be a list of columns, such as [{drop!r}], not a text.")

@@ -7,8 +7,13 @@ Names that a template leaves open (f, slope, value, step, N, ...) are bound by `
 
 from __future__ import annotations
 
-from chainrule.equation import exp
+from chainrule.elementary import inlined
+from chainrule.equation import exp, log1p
 from chainrule.kernels import fixed
+from chainrule.native import flat, matrix_at
+
+TINY = 2.0**-960
+RAISED = 2.0**100
 
 
 def layer_forward(X, p, Z):
@@ -24,48 +29,95 @@ def layer_jacobian(dZ, X, J):
 
 
 def activate_entries(Z, c, A, S):
-    z, a, constants = Z.reshape(-1), A.reshape(-1), fixed(c, N)
+    z, a, constants = flat(Z), flat(A), fixed(c, N)
     for i in range(z.size):
         a[i] = f(wide(z[i]), *constants)
 
 
 def deactivate_entries(Z, A, c, dA):
-    z, a, d, constants = Z.reshape(-1), A.reshape(-1), dA.reshape(-1), fixed(c, N)
+    z, a, d, constants = flat(Z), flat(A), flat(dA), fixed(c, N)
     for i in range(z.size):
         d[i] = wide(d[i]) * slope(wide(z[i]), wide(a[i]), *constants)
 
 
-def row_statistics(Z, S):
-    """Of each row of logits: the largest, and the sum of exp(z - largest) over the others.
+@inlined
+def block_rows(K):
+    """Rows of logits that are worked on at once: as many as stay in a core's own cache."""
+    return max(8, min(64, 4096 // K))
 
-    Each is repeated at all places of its row, in a third of the scratch S, so that what follows is one
-    straight loop over all places. The last third is free afterwards.
+
+@inlined
+def turned(rows, out):
+    """Rows of a matrix as columns, so that what follows runs along many rows at once.
+
+    Indices are those of the loops themselves: any other would be checked for being negative.
     """
-    z, n, K = Z.reshape(-1), Z.shape[0], Z.shape[1]
-    m, r, v = S[: z.size], S[z.size : 2 * z.size], S[2 * z.size : 3 * z.size]
-    for i in range(n):
-        top = 0
-        for k in range(1, K):
-            if Z[i, k] > Z[i, top]:
-                top = k
-        m[i * K : i * K + K] = Z[i, top]
-        r[i * K] = top
-    for i in range(z.size):
-        v[i] = exp(z[i] - m[i])
-    for i in range(n):
-        top, total = int(r[i * K]), 0.0
-        for k in range(K):
-            if k != top:
-                total += v[i * K + k]
-        r[i * K : i * K + K] = total
-    return m, r, v
+    for k in range(rows.shape[1]):
+        for i in range(rows.shape[0]):
+            out[k, i] = rows[i, k]
+
+
+@inlined
+def largest(z, rows, m, which):
+    """Of each column the largest, and which one it is."""
+    for i in range(rows):
+        m[i], which[i] = z[0, i], 0.0
+    for k in range(1, z.shape[0]):
+        for i in range(rows):
+            more = z[k, i] > m[i]
+            m[i] = z[k, i] if more else m[i]
+            which[i] = k if more else which[i]
+
+
+def row_statistics(z, e, rows, m, r, q, s):
+    """Of each column of logits z: m, the largest; e = exp(z - m); r, the sum of e over the others.
+
+    And q = 1 / (1 + r) and s = log(1 + r).
+    """
+    largest(z, rows, m, q)
+    for i in range(rows):
+        r[i], s[i] = 0.0, 0.0
+    for k in range(z.shape[0]):
+        for i in range(rows):
+            e[k, i] = exp(z[k, i] - m[i])
+        for i in range(rows):
+            part = (0.0 if q[i] == k else e[k, i]) - s[i]
+            raised = r[i] + part
+            s[i] = (raised - r[i]) - part  # what rounding took from this term (Kahan 1965, CACM 8)
+            r[i] = raised
+    for i in range(rows):
+        if r[i] < TINY:  # terms that small have lost digits: their roots have not
+            total = 0.0
+            for k in range(z.shape[0]):
+                root = 0.0 if q[i] == k else exp((z[k, i] - m[i]) / 2) * RAISED
+                total += root * root
+            r[i] = total / RAISED / RAISED
+    for i in range(rows):
+        q[i], s[i] = 1.0 / (1.0 + r[i]), log1p(r[i])
+
+
+@inlined
+def block_of(S, K, step):
+    """Of a scratch: two matrices with `step` columns, and four rows."""
+    size, matrices = K * step, 2 * K * step
+    z, e = matrix_at(S, 0, K, step), matrix_at(S, size, K, step)
+    m, r = S[matrices : matrices + step], S[matrices + step : matrices + 2 * step]
+    q, s = S[matrices + 2 * step : matrices + 3 * step], S[matrices + 3 * step : matrices + 4 * step]
+    return z, e, m, r, q, s
 
 
 def activate_coupled(Z, c, A, S):
-    z, a = Z.reshape(-1), A.reshape(-1)
-    m, r, _ = statistics(Z, S)
-    for i in range(z.size):
-        a[i] = f(wide(z[i]), m[i], r[i])
+    n, K = Z.shape
+    step = block_rows(K)
+    z, e, m, r, q, s = block_of(S, K, step)
+    for start in range(0, n, step):
+        rows = min(step, n - start)
+        turned(Z[start : start + rows], z)
+        statistics(z, e, rows, m, r, q, s)
+        part = A[start : start + rows]
+        for i in range(rows):
+            for k in range(K):
+                part[i, k] = f(e[k, i], q[i])
 
 
 def deactivate_coupled(Z, A, c, dA):
@@ -77,20 +129,39 @@ def deactivate_coupled(Z, A, c, dA):
             dA[i, k] = pullback(A[i, k], dA[i, k], s)
 
 
+@inlined
+def lanes(values):
+    """The sum of the values in eight lanes: one after the other each would wait for the one before."""
+    n = values.size // 8 * 8
+    a = b = c = d = e = f = g = h = 0.0
+    for i in range(0, n, 8):
+        a, b, c, d = a + values[i], b + values[i + 1], c + values[i + 2], d + values[i + 3]
+        e, f, g, h = e + values[i + 4], f + values[i + 5], g + values[i + 6], h + values[i + 7]
+    for i in range(n, values.size):
+        a += values[i]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
 def weigh(values, w, scale, dZ):
-    """The sum of the values, each row by its weight; the derivatives are weighted in place."""
-    total, K = 0.0, dZ.shape[1]
+    """The sum of the values, each row by its weight; the derivatives are weighted in place.
+
+    No weights stand for ones.
+    """
+    K, d = dZ.shape[1], flat(dZ)
+    if w.size == 0:
+        for i in range(d.size):
+            d[i] *= scale
+        return lanes(values[: d.size])
     for i in range(dZ.shape[0]):
-        g, part = w[i] * scale, 0.0
+        g = w[i] * scale
         for k in range(K):
             dZ[i, k] *= g
-            part += values[i * K + k]
-        total += part * w[i]
-    return total
+            values[i * K + k] *= w[i]
+    return lanes(values[: d.size])  # in the same order as without weights
 
 
 def loss_entries(Z, Y, w, scale, c, dZ, S):
-    z, y, d, constants = Z.reshape(-1), Y.reshape(-1), dZ.reshape(-1), fixed(c, N)
+    z, y, d, constants = flat(Z), flat(Y), flat(dZ), fixed(c, N)
     for i in range(z.size):
         d[i] = slope(wide(z[i]), wide(y[i]), *constants)
     for i in range(z.size):
@@ -99,44 +170,66 @@ def loss_entries(Z, Y, w, scale, c, dZ, S):
 
 
 def loss_coupled(Z, Y, w, scale, c, dZ, S):
-    z, y, d = Z.reshape(-1), Y.reshape(-1), dZ.reshape(-1)
-    m, r, v = statistics(Z, S)
-    for i in range(z.size):
-        d[i] = slope(wide(z[i]), wide(y[i]), m[i], r[i])
-    for i in range(z.size):
-        v[i] = value(wide(z[i]), wide(y[i]), m[i], r[i])
-    return weighted(v, w, scale, dZ)
+    n, K, total = Z.shape[0], Z.shape[1], 0.0
+    step = block_rows(K)
+    z, e, m, r, q, s = block_of(S, K, step)
+    rest = S[(2 * K + 4) * step :]
+    y, g = matrix_at(rest, 0, K, step), rest[K * step : (K + 1) * step]
+    for start in range(0, n, step):
+        rows = min(step, n - start)
+        turned(Z[start : start + rows], z)
+        turned(Y[start : start + rows], y)
+        statistics(z, e, rows, m, r, q, s)
+        for i in range(rows):
+            g[i] = 0.0
+        for k in range(K):
+            for i in range(rows):
+                g[i] += value(z[k, i], y[k, i], m[i], s[i])
+                e[k, i] = slope(e[k, i], y[k, i], r[i], q[i])
+        for i in range(rows):
+            share = w[start + i] if w.size > 0 else 1.0
+            total += g[i] * share
+            g[i] = share * scale
+        part = dZ[start : start + rows]
+        for i in range(rows):
+            for k in range(K):
+                part[i, k] = e[k, i] * g[i]
+    return total
 
 
 def penalty(w, strength, g):
-    total = 0.0
     for i in range(w.size):
         g[i] += strength * slope(w[i])
-        total += value(w[i])
-    return total * strength
+    n = w.size // 8 * 8
+    a = b = c = d = e = f = h = q = 0.0
+    for i in range(0, n, 8):
+        a, b, c, d = a + value(w[i]), b + value(w[i + 1]), c + value(w[i + 2]), d + value(w[i + 3])
+        e, f, h, q = e + value(w[i + 4]), f + value(w[i + 5]), h + value(w[i + 6]), q + value(w[i + 7])
+    for i in range(n, w.size):
+        a += value(w[i])
+    return (((a + b) + (c + d)) + ((e + f) + (h + q))) * strength
 
 
-def update_0(w, g, S, start, stop, rate, t, h, scalar):
+def optimiser_scalars(rate, t, h, out):
     for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
+        out[j] = s
+
+
+def update_0(w, g, S, start, scalar):
     c = fixed(scalar, M)
-    for i in range(start, stop):
+    for i in range(w.size):
         w[i] = step(w[i], g[i], *c)
 
 
-def update_1(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c, v = fixed(scalar, M), S[0]
-    for i in range(start, stop):
+def update_1(w, g, S, start, scalar):
+    c, v = fixed(scalar, M), S[0, start : start + w.size]
+    for i in range(w.size):
         w[i], v[i] = step(w[i], g[i], v[i], *c)
 
 
-def update_2(w, g, S, start, stop, rate, t, h, scalar):
-    for j, s in enumerate(scalars(rate, t, *fixed(h, N))):
-        scalar[j] = s
-    c, m, v = fixed(scalar, M), S[0], S[1]
-    for i in range(start, stop):
+def update_2(w, g, S, start, scalar):
+    c, m, v = fixed(scalar, M), S[0, start : start + w.size], S[1, start : start + w.size]
+    for i in range(w.size):
         w[i], m[i], v[i] = step(w[i], g[i], m[i], v[i], *c)
 
 

@@ -83,9 +83,7 @@ class Step:
     @cached_property
     def losses(self) -> Array:
         """The loss of each row and output, of shape (n, outputs)."""
-        row, z = self.objective.network.loss_row, self.run.A[-1]
-        extra = reference.statistics(z) if row.coupled else reference.values(row)
-        return np.asarray(row.value(z, self.batch.Y, *extra))
+        return reference.losses(self.objective.network.loss_row, self.run.A[-1], self.batch.Y)
 
     @cached_property
     def weights(self) -> Array:

@@ -1,8 +1,9 @@
 """Training: epochs, batches, schedules, stopping, callbacks. It knows arrays, and no estimator.
 
 `fit` drives either run (compiled or interpreted) through the same loop. All that it remembers is in a
-`State`, so that training can go on later and give the same bits as if it had never stopped. `stretches` is
-the same training in pieces, for whoever wants to look at the network between two of them.
+`State` and, within a call, a `Position`, so that training can go on later and give the same bits as if it had
+never stopped. `stretches` is the same training in pieces, for whoever wants to look at the network between
+two of them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,20 @@ from chainrule.errors import OptionError
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective, Stretch
 from chainrule.spec import Training
-from chainrule.state import Callback, Epoch, Monitor, Outcome, State
+from chainrule.state import Callback, Epoch, Monitor, Outcome, Position, Rest, State
 
-__all__ = ["Callback", "Epoch", "Monitor", "Outcome", "State", "fit", "make_run", "stretches"]
+__all__ = [
+    "Callback",
+    "Epoch",
+    "Monitor",
+    "Outcome",
+    "Position",
+    "Rest",
+    "State",
+    "fit",
+    "make_run",
+    "stretches",
+]
 
 Engine = Literal["compiled", "interpreted"]
 Pieces = Generator[None, int | None, Outcome]
@@ -59,6 +71,8 @@ def fit(
     callbacks: Sequence[Callback] = (),
     epochs: int | None = None,
     announce: Callable[[str], None] | None = None,
+    position: Position | None = None,
+    rest: Rest | None = None,
 ) -> Outcome:
     """Train until the planned epochs are done or a reason to stop is met.
 
@@ -87,6 +101,11 @@ def fit(
         Epochs of this call, if other than planned (schedules still go by the planned number).
     announce : callable, optional
         Receives a sentence each time that stopping is considered.
+    position : Position, optional
+        Where an earlier call with the same arguments stood, whose state is `state`: this one goes on there.
+    rest : callable, optional
+        Called with the position whenever it and the state are whole: before each epoch, about every
+        SLICE_SECONDS within one, and before each iteration of a full-batch method.
 
     Returns
     -------
@@ -104,6 +123,8 @@ def fit(
         callbacks=callbacks,
         epochs=epochs,
         announce=announce,
+        position=position,
+        rest=rest,
     )
     try:
         while True:
@@ -126,6 +147,8 @@ def stretches(
     callbacks: Sequence[Callback] = (),
     epochs: int | None = None,
     announce: Callable[[str], None] | None = None,
+    position: Position | None = None,
+    rest: Rest | None = None,
 ) -> Pieces:
     """The training of `fit`, in pieces: a generator that pauses before each stretch of steps.
 
@@ -136,11 +159,15 @@ def stretches(
 
     Parameters
     ----------
-    objective, training, batch, state, run, order, monitor, watched, callbacks, epochs, announce
+    objective, training, batch, state, run, order, monitor, watched, callbacks, epochs, announce, position
+    rest
         As for `fit`.
     """
     run = run or make_run(objective, training)
-    loop = _Loop(run, training, batch, state, monitor, tuple(watched), tuple(callbacks), announce)
+    position = position or Position(state.theta.copy())
+    loop = _Loop(
+        run, training, batch, state, position, monitor, tuple(watched), tuple(callbacks), announce, rest
+    )
     limit = training.epochs if epochs is None else epochs
     for callback in callbacks:
         if hasattr(callback, "begin"):
@@ -158,9 +185,9 @@ def _guarded(loop: _Loop, pieces: Pieces) -> Pieces:
     try:
         outcome = yield from pieces
     except KeyboardInterrupt:
-        outcome = Outcome("interrupted", "Training interrupted by user.", loop.done)
+        outcome = Outcome("interrupted", "Training interrupted by user.", loop.position.done)
         if not np.isfinite(loop.state.theta).all():
-            loop.state.theta[:] = loop.safe
+            loop.state.theta[:] = loop.position.safe
     if loop.monitor is not None and loop.state.best_theta is not None:
         loop.state.theta[:] = loop.state.best_theta
     return outcome
@@ -174,16 +201,21 @@ class _Loop:
     training: Training
     batch: Batch
     state: State
+    position: Position
     monitor: Monitor | None
     watched: tuple[Monitor, ...]
     callbacks: tuple[Callback, ...]
     announce: Callable[[str], None] | None
-    done: int = 0
+    rest: Rest | None
     steps_per_slice: int = 64
 
     def __post_init__(self) -> None:
         self.began = time.perf_counter()
-        self.safe = self.state.theta.copy()
+
+    def pause(self) -> None:
+        """State and position are whole: a good moment to look at them, or to leave."""
+        if self.rest is not None:
+            self.rest(self.position)
 
     def predict(self, X: Any) -> Array:
         return self.run.predict(self.state.theta, X)  # type: ignore[no-any-return]
@@ -192,7 +224,8 @@ class _Loop:
         """Record an epoch, judge it, tell the callbacks; True if one of them ends training."""
         state, metrics = self.state, {}
         state.history.setdefault("loss", []).append(loss)
-        self.done += 1
+        position = self.position
+        position.done, position.step, position.losses = position.done + 1, 0, position.losses[:0]
         state.epochs += 1
         for watch in (*self.watched, *((self.monitor,) if self.monitor else ())):
             metrics[watch.name] = float(watch.measure(self.predict))
@@ -202,7 +235,7 @@ class _Loop:
         theta = state.theta.view()
         theta.flags.writeable = False
         seconds = time.perf_counter() - self.began
-        epoch = Epoch(self.done, limit, loss, validation, metrics, rate, seconds, theta)
+        epoch = Epoch(position.done, limit, loss, validation, metrics, rate, seconds, theta)
         return any([callback(epoch) is True for callback in self.callbacks])  # noqa: C419 - all are told
 
     def _judge(self, figure: float) -> None:
@@ -246,39 +279,43 @@ class _Loop:
 
 
 def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Pieces:
-    training, state, rows = loop.training, loop.state, len(loop.batch)
+    training, state, position, rows = loop.training, loop.state, loop.position, len(loop.batch)
     size = min(training.batch_size, rows)
     steps = math.ceil(rows / size)
     sizes = np.full(steps, float(size))
     sizes[-1] = rows - size * (steps - 1)
-    while loop.done < limit:
-        loop.safe[:] = state.theta
+    while position.done < limit:
+        loop.pause()
+        if not position.step:
+            position.safe[:] = state.theta
+            position.order = np.ascontiguousarray(order(), dtype=np.int64)
         losses, rates = np.empty(steps), learning_rates(training, state, steps)
-        done = yield from _epoch(loop, np.ascontiguousarray(order(), dtype=np.int64), size, rates, losses)
+        losses[: position.step] = position.losses
+        done = yield from _epoch(loop, size, rates, losses)
         if done < steps:
             return _diverged(loop, done, losses[done])
+        if not np.isfinite(state.theta).all():  # the last step's doing, which no loss has seen yet
+            return _diverged(loop, steps - 1, math.nan)
         state.samples += rows
         loss = float(losses @ sizes / rows)
         if loop.close_epoch(loss, float(rates[-1]), limit):
-            return Outcome("callback", "A callback ended training.", loop.done)
+            return Outcome("callback", "A callback ended training.", position.done)
         if loop.out_of_patience():
-            return Outcome("converged", epochs=loop.done)
-    if not np.isfinite(state.theta).all():
-        return _diverged(loop, steps, math.nan)
-    return Outcome("epochs", epochs=loop.done)
+            return Outcome("converged", epochs=position.done)
+    return Outcome("epochs", epochs=position.done)
 
 
-def _epoch(loop: _Loop, order: Any, size: int, rates: Any, losses: Any) -> Generator[None, int | None, int]:
-    """One epoch, in slices of steps; returns how many steps were done."""
-    state, first, steps = loop.state, 0, len(rates)
-    while first < steps:
+def _epoch(loop: _Loop, size: int, rates: Any, losses: Any) -> Generator[None, int | None, int]:
+    """The rest of an epoch, in slices of steps; returns how many of its steps were done."""
+    state, position, steps = loop.state, loop.position, len(rates)
+    while position.step < steps:
         wanted = yield
-        last = min(first + (wanted or loop.steps_per_slice), steps)
+        first, last = position.step, min(position.step + (wanted or loop.steps_per_slice), steps)
         part = slice(first, last)
         before = time.perf_counter()
         done: int = loop.run.steps(
             Stretch(
-                loop.batch, order, first, last, size, rates[part], state.theta, state.slots,
+                loop.batch, position.order, first, last, size, rates[part], state.theta, state.slots,
                 losses[part], state.t, loop.training.seed,
             )
         )  # fmt: skip
@@ -287,7 +324,9 @@ def _epoch(loop: _Loop, order: Any, size: int, rates: Any, losses: Any) -> Gener
             return first + done
         spent = (time.perf_counter() - before) / (last - first)
         loop.steps_per_slice = max(1, int(SLICE_SECONDS / max(spent, 1e-9)))
-        first = last
+        position.step, position.losses = last, losses[:last]
+        if last < steps:
+            loop.pause()
     return steps
 
 
@@ -303,14 +342,14 @@ def learning_rates(training: Training, state: State, steps: int) -> Any:
 def _diverged(loop: _Loop, step: int, loss: float) -> Outcome:
     """Go back to the last finite parameters and say where it happened."""
     state = loop.state
-    if not np.isfinite(state.theta).all() or loop.done > 0:
-        state.theta[:] = loop.safe
+    if not np.isfinite(state.theta).all() or loop.position.done > 0:
+        state.theta[:] = loop.position.safe
     what = f"the loss became {loss}" if not math.isnan(loss) else "the loss stopped being a number"
     return Outcome(
         "diverged",
-        f"{what[0].upper()}{what[1:]} in epoch {loop.done + 1}, batch {step + 1}, "
+        f"{what[0].upper()}{what[1:]} in epoch {loop.position.done + 1}, batch {step + 1}, "
         f"at a learning rate of {loop.training.learning_rate * state.plateau:g}.",
-        loop.done,
+        loop.position.done,
     )
 
 
@@ -318,26 +357,30 @@ def _diverged(loop: _Loop, step: int, loss: float) -> Outcome:
 
 
 def _full_batch(loop: _Loop, objective: Objective, limit: int) -> Pieces:
-    training, state = loop.training, loop.state
-    iterations = full_batch.iterations(loop.run, objective, training, loop.batch, state.theta)
-    last = second_order.Iterate(state.theta, math.inf, state.theta, 0)
+    training, state, position = loop.training, loop.state, loop.position
+    iterations = full_batch.iterations(
+        loop.run, objective, training, loop.batch, state.theta, position.iterate
+    )
+    last = position.iterate or second_order.Iterate(state.theta, math.inf, state.theta, 0)
+    loop.pause()
     yield
     for iterate in iterations:
         if not np.isfinite(iterate.value):
             return _diverged(loop, 0, iterate.value)
-        last = iterate
+        position.iterate = last = iterate
         state.theta[:] = iterate.theta
-        loop.safe[:] = state.theta
+        position.safe[:] = state.theta
         if loop.close_epoch(iterate.value, training.learning_rate, limit):
-            return Outcome("callback", "A callback ended training.", loop.done, last.evaluations)
+            return Outcome("callback", "A callback ended training.", position.done, last.evaluations)
         if iterate.status:
             break
         if loop.monitor is not None and loop.out_of_patience():
-            return Outcome("converged", epochs=loop.done, evaluations=last.evaluations)
-        if loop.done >= limit:
-            return Outcome("epochs", epochs=loop.done, evaluations=last.evaluations)
+            return Outcome("converged", epochs=position.done, evaluations=last.evaluations)
+        if position.done >= limit:
+            return Outcome("epochs", epochs=position.done, evaluations=last.evaluations)
         if iterate.evaluations >= training.max_evaluations:
-            return Outcome("evaluations", epochs=loop.done, evaluations=last.evaluations)
+            return Outcome("evaluations", epochs=position.done, evaluations=last.evaluations)
+        loop.pause()
         yield
     reason = "stuck" if last.status == "stuck" else "converged"
-    return Outcome(reason, last.status, loop.done, last.evaluations)
+    return Outcome(reason, last.status, position.done, last.evaluations)

@@ -2,8 +2,8 @@ r"""Activations: a = f(z), and the slope f'(z) that back propagation multiplies 
 
 `f(z, ...)` takes the pre-activation and the row's parameters, `slope(z, a, ...)` also the value
 a = f(z) where that saves work. A coupled activation (softmax) mixes the units of a layer: its
-functions take the two statistics of a row of logits, m = max_k z_k and
-r = sum over the others of exp(z_k - m), and its derivative is a whole Jacobian.
+function takes, of each logit of a row, e = exp(z - m) with m = max_k z_k, and of the row q = 1 / (1 + r) with
+r = the sum of e over the others; its derivative is a whole Jacobian.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Activation(Row):
     Attributes
     ----------
     f : callable
-        ``f(z, *parameters) -> a``; for a coupled row ``f(z, m, r) -> a``.
+        ``f(z, *parameters) -> a``; for a coupled row ``f(e, q) -> a``.
     slope : callable or None
         ``slope(z, a, *parameters) -> f'(z)``; None for a coupled row.
     jacobian : callable or None
@@ -336,8 +336,8 @@ class exponential:
 class softmax:
     """Normalised exponentials over the units of a layer."""
 
-    def f(z, m, r):
-        return exp(z - m) / (1 + r)
+    def f(e, q):
+        return e * q
 
     def jacobian(a):
         return np.diag(a) - np.outer(a, a)

@@ -3,7 +3,7 @@ r"""Layer kinds: Z = layer(X), and its backward equations.
 Every kind has one signature over flat parameters, so that the training loop knows no kind:
 
     forward(X, p, Z)            fills Z from the input X and the layer's parameters p
-    backward(dZ, X, p, dX, dp)  fills dp, and dX unless it has no rows (the first layer needs none)
+    backward(dZ, X, p, dX, dp)  fills dp unless it is empty, and dX unless it has no rows
 
 with X of shape (n, inputs), Z and dZ (n, units), p and dp flat. `shapes(inputs, units)` names the
 pieces of p. The per-unit forms say the same one neuron at a time; they are what a textbook prints.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chainrule.equation import Function, Row, Table, add_to_rows, column_sums, dot, outer
+from chainrule.equation import Function, Row, Table, add_to_rows, column_sums, dot, matrix, outer
 
 Shapes = Callable[[int, int], dict[str, tuple[int, ...]]]
 
@@ -34,6 +34,9 @@ class LayerKind(Row):
         of each row by itself: the Jacobian that Levenberg-Marquardt needs.
     unit_forward, unit_backward : callable
         The same for one unit and one row of data.
+    sliced : bool
+        Whether the kind, restricted to some of its inputs, is itself with these rows of its first
+        parameter: then the gradient can be had a few rows at a time.
     """
 
     shapes: Shapes = lambda inputs, units: {}
@@ -42,6 +45,7 @@ class LayerKind(Row):
     row_gradients: Function = lambda dZ, X, J: None
     unit_forward: Function = lambda x, w, b: None
     unit_backward: Function = lambda dz, x, w: None
+    sliced: bool = False
 
 
 LAYERS: Table[LayerKind] = Table("layer kind", LayerKind)
@@ -50,7 +54,7 @@ layer = LAYERS.define
 
 def weights(p, inputs, units):
     """The weight matrix in p, of shape (inputs, units)."""
-    return p[: inputs * units].reshape((inputs, units))
+    return matrix(p, 0, inputs, units)
 
 
 def biases(p, inputs, units):
@@ -62,6 +66,7 @@ def biases(p, inputs, units):
     latex=r"Z = X W + b",
     slope_latex=r"dW = X^{\mathsf T} dZ, \quad db = \sum_i dZ_{i}, \quad dX = dZ \, W^{\mathsf T}",
     source="Rumelhart, Hinton & Williams 1986, Nature 323",
+    sliced=True,
 )
 class dense:
     """Every unit sees every input."""
@@ -79,8 +84,9 @@ class dense:
     def backward(dZ, X, p, dX, dp):
         inputs, units = X.shape[1], dZ.shape[1]
         W = weights(p, inputs, units)
-        dot(X.T, dZ, weights(dp, inputs, units))
-        column_sums(dZ, biases(dp, inputs, units))
+        if dp.shape[0] > 0:
+            dot(X.T, dZ, weights(dp, inputs, units))
+            column_sums(dZ, biases(dp, inputs, units))
         if dX.shape[0] > 0:
             dot(dZ, W.T, dX)
 

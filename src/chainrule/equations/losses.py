@@ -8,8 +8,9 @@ its derivative takes the famous form prediction minus target. The value of a bat
 
 the sum over outputs, the weighted mean over rows; value and gradient share this one reduction.
 
-Coupled losses take the two statistics of a row of logits, m = max_k z_k and
-r = sum over the others of exp(z_k - m); log(1 + r) + m is then log sum exp to full precision.
+Coupled losses take, of each logit of a row, e = exp(z - m), and of the row m = max_k z_k, r = the sum of e
+over the others, q = 1 / (1 + r) and s = log(1 + r). The prediction is then e q, and log sum exp is m + s,
+both to full precision.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class Loss(Row):
     Attributes
     ----------
     value : callable
-        ``value(z, y, *parameters) -> l``, entry by entry; a coupled row takes ``(z, y, m, r)``.
+        ``value(z, y, *parameters) -> l``, entry by entry; a coupled row takes ``(z, y, m, s)``.
     slope : callable
-        ``slope(z, y, *parameters) -> dl/dz``; a coupled row takes ``(z, y, m, r)``.
+        ``slope(z, y, *parameters) -> dl/dz``; a coupled row takes ``(e, y, r, q)``.
     link : str
         Name of the activation that turns z into the prediction.
     targets : str
@@ -102,11 +103,11 @@ class binary_cross_entropy:
 class categorical_cross_entropy:
     """Negative log-likelihood of one class of many. Each row of targets sums to 1."""
 
-    def value(z, y, m, r):
-        return y * ((m - z) + log1p(r))
+    def value(z, y, m, s):
+        return y * ((m - z) + s)
 
-    def slope(z, y, m, r):
-        return ((exp(z - m) - y) - y * r) / (1 + r)
+    def slope(e, y, r, q):
+        return ((e - y) - y * r) * q
 
 
 @loss(

@@ -1,9 +1,10 @@
 """Proves the rows that couple the outputs of a layer: the softmax, and the cross-entropy of many classes.
 
-Their functions take two statistics of a row of logits, m and r, with 1 + r = S exp(-m) for the sum S of all
-exp(z_k). First m is shown to cancel. Then, for any number K of outputs, the derivative of a function F of
-z_i and S is dF/dz_i delta_ij + dF/dS dS/dz_j, and dS/dz_j = exp(z_j) is itself derived by index calculus.
-For K = 2, 3 and 4 the same is proved with every entry written out, wherever the largest logit may be.
+Their functions take e = exp(z - m) and, of a row, m, r, q = 1 / (1 + r) and s = log(1 + r), with 1 + r =
+S exp(-m) for the sum S of all exp(z_k). First m is shown to cancel. Then, for any number K of outputs, the
+derivative of a function F of z_i and S is dF/dz_i delta_ij + dF/dS dS/dz_j, and dS/dz_j = exp(z_j) is itself
+derived by index calculus. For K = 2, 3 and 4 the same is proved with every entry written out, wherever the
+largest logit may be.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ LOGITS, Y = sp.IndexedBase("z", real=True), sp.IndexedBase("y", real=True)
 M = sp.Symbol("m", real=True)
 S = sp.Symbol("S", positive=True)  # sum_k exp(z_k)
 R = S * sp.exp(-M) - 1
+Q = 1 / (1 + R)
 ANYWHERE = Region(sp.Symbol("z", real=True))
 
 ANY_K = "index calculus for any number of outputs, i = j and i ≠ j apart"
@@ -87,7 +89,7 @@ def _softmax(k: Any) -> Any:
 
 
 def _softmax_value(row: Activation) -> Steps:
-    yield Step("all z", vanishes(in_region(row.f, ANYWHERE)(LOGITS[I], M, R) - _softmax(I)))
+    yield Step("all z", vanishes(in_region(row.f, ANYWHERE)(sp.exp(LOGITS[I] - M), Q) - _softmax(I)))
 
 
 def _softmax_jacobian(row: Activation) -> Steps:
@@ -113,7 +115,7 @@ def _function(part: Callable[..., Any] | None) -> Callable[..., Any]:
 
 def _loss_of(row: Loss, k: Any) -> Any:
     """The loss of one output in terms of z_k and S; m must cancel."""
-    value = in_region(row.value, ANYWHERE)(LOGITS[k], Y[k], M, R)
+    value = in_region(row.value, ANYWHERE)(LOGITS[k], Y[k], M, sp.log(1 + R))
     without = sp.expand(sp.expand_log(value))
     if without.has(M):
         raise UnprovedError(f"the value {value} depends on m")
@@ -121,7 +123,7 @@ def _loss_of(row: Loss, k: Any) -> Any:
 
 
 def _given_slope(row: Loss) -> Any:
-    return in_region(row.slope, ANYWHERE)(LOGITS[J], Y[J], M, R)
+    return in_region(row.slope, ANYWHERE)(sp.exp(LOGITS[J] - M), Y[J], R, Q)
 
 
 def _one(expression: Any) -> Any:
@@ -162,19 +164,19 @@ def _loss_short(row: Loss) -> Steps:
 # ------------------------------------------------------------------ every entry written out
 
 
-def written_out() -> Iterator[tuple[str, Any, Any, Any]]:
-    """For each K and each place of the largest logit: what it is, and z, m, r."""
+def written_out() -> Iterator[tuple[str, Any, Any]]:
+    """For each K and each place of the largest logit: what it is, z, and its statistics."""
     for count in OUTPUTS:
         z = symbols("z", count)
         for largest in range(count):
             place = {"argmax": lambda Z, axis, largest=largest: np.full(len(Z), largest)}
-            m, r = read(reference.statistics, entrywise(place))(z[None, :])
-            yield f"K = {count}, the largest is z_{largest}", z, m[0, 0], r[0, 0]
+            logits = read(reference.statistics, entrywise(place))(z[None, :])
+            yield f"K = {count}, the largest is z_{largest}", z, logits
 
 
 def _softmax_explicit(row: Activation) -> Steps:
-    for what, z, m, r in written_out():
-        a = [in_region(row.f, ANYWHERE)(each, m, r) for each in z]
+    for what, z, logits in written_out():
+        a = [in_region(row.f, ANYWHERE)(each, logits.q[0, 0]) for each in logits.e[0]]
         true = [sp.exp(each) / sum(map(sp.exp, z)) for each in z]
         yield Step(what, _all(vanishes(given - each) for given, each in zip(a, true, strict=True)))
         given, da = _function(row.jacobian)(np.array(true, object)), symbols("da", len(z))
@@ -185,13 +187,14 @@ def _softmax_explicit(row: Activation) -> Steps:
 
 
 def _loss_explicit(row: Loss) -> Steps:
-    for what, z, m, r in written_out():
+    for what, z, logits in written_out():
+        m, r, q, s = (each[0, 0] for each in logits[1:])
         y = symbols("y", len(z))
         y[-1] = 1 - sum(y[:-1])
         read_value, read_slope = in_region(row.value, ANYWHERE), in_region(row.slope, ANYWHERE)
-        value = sum(read_value(*pair, m, r) for pair in zip(z, y, strict=True))
-        slope = [read_slope(*pair, m, r) for pair in zip(z, y, strict=True)]
-        yield Step(what, _all(vanishes(sp.diff(value, at) - s) for at, s in zip(z, slope, strict=True)))
+        value = sum(read_value(*pair, m, s) for pair in zip(z, y, strict=True))
+        slope = [read_slope(*pair, r, q) for pair in zip(logits.e[0], y, strict=True)]
+        yield Step(what, _all(vanishes(sp.diff(value, at) - g) for at, g in zip(z, slope, strict=True)))
 
 
 def _all(shown: Iterator[str | None]) -> str | None:

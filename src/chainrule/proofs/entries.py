@@ -44,6 +44,7 @@ def _solve(A: Any, b: Any) -> Any:
 
 NUMPY: dict[str, Any] = {
     "exp": each(sp.exp),
+    "log1p": each(lambda x: sp.log(1 + x)),
     "sqrt": each(sp.sqrt),
     "float64": object,
     "real": lambda x: x,

@@ -114,6 +114,7 @@ class Flat:
     def __init__(self, name: str) -> None:
         self.name = name
         self.pieces: dict[tuple[Any, Any], Array] = {}
+        self.shape = (size(f"size of {name}"),)
 
     def __getitem__(self, stretch: slice) -> Piece:
         start, stop = sp.sympify(stretch.start or 0), sp.expand(stretch.stop)
@@ -211,6 +212,7 @@ def for_any_size(of: Any = None) -> Meaning:
 
     words: dict[Any, Any] = {
         equation.dot: dot,
+        equation.matrix: equation.matrix,
         equation.add_to_rows: add_to_rows,
         equation.column_sums: column_sums,
         equation.outer: outer,

@@ -44,7 +44,8 @@ def prove_layer(row: LayerKind) -> list[Proof]:
     if row.name in FORWARD:
         general[f"forward: {FORWARD[row.name][0]}"] = _forward
     found = [_attempt(row, statement, ANY_SIZE, claims) for statement, claims in general.items()]
-    return [*found, _attempt(row, ENTRIES, EACH_SIZE, _explicit)]
+    found.append(_attempt(row, ENTRIES, EACH_SIZE, _explicit))
+    return [*found, _attempt(row, SLICES, EACH_SIZE, _in_parts)]
 
 
 def _attempt(row: LayerKind, statement: str, method: str, claims: Callable[[LayerKind], Claims]) -> Proof:
@@ -140,6 +141,7 @@ GENERAL: dict[str, Callable[[LayerKind], Claims]] = {
     "unit_backward = d unit_forward, and that is one unit's sum": _unit,
 }
 ENTRIES = "backward = d forward, row_gradients = d forward of each row, entry by entry"
+SLICES = "backward of some inputs, or of X alone, gives these rows of the parameters' derivative, or dX"
 
 
 def _explicit(row: LayerKind) -> Claims:
@@ -158,3 +160,22 @@ def _explicit(row: LayerKind) -> Claims:
             yield where, computed, sp.diff(L.sum(), at)
         for i, k in np.ndindex(*J.shape):
             yield where, J[i, k], sp.diff(L[i].sum(), p[k])
+
+
+def _in_parts(row: LayerKind) -> Claims:
+    """What the compiled run asks of `backward`: dX alone, and a few rows of the parameters' derivative."""
+    for n, inputs, units in SIZES:
+        where = f"n = {n}, d = {inputs}, K = {units}"
+        count = sum(int(np.prod(shape)) for shape in row.shapes(inputs, units).values())
+        X, p, dZ = symbols("X", n, inputs), symbols("p", count), symbols("dZ", n, units)
+        whole, dX, alone = (np.full(shape, sp.nan, object) for shape in (count, X.shape, X.shape))
+        row.backward(dZ, X, p, dX, whole)
+        row.backward(dZ, X, p, alone, p[:0])
+        yield from ((where, a, b) for a, b in zip(alone.flat, dX.flat, strict=True))
+        rest = count - inputs * units
+        for first in range(inputs if row.sliced else 0):
+            for last in range(first + 1, inputs + 1):
+                part = np.full((last - first) * units + rest, sp.nan, object)
+                row.backward(dZ, X[:, first:last], p, X[:0], part)
+                rows = [*whole[first * units : last * units], *whole[count - rest :]]
+                yield from ((where, a, b) for a, b in zip(part, rows, strict=True))

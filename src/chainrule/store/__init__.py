@@ -130,7 +130,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
     Raises
     ------
     FileError
-        If the file is damaged, is not a model file, or needs a newer chainrule.
+        If the file is damaged, is not a model file, needs a newer chainrule, or more memory than there is.
     OSError
         If there is no such file, or the operating system refuses.
     """
@@ -142,6 +142,8 @@ def read(path: str | os.PathLike[str]) -> Contents:
         contents = _parse(data)
     except FlawError as flaw:
         raise FileError(f"{path} cannot be read: {flaw}.") from None
+    except MemoryError:
+        raise FileError(f"{path} cannot be read: it is larger than the memory that is free.") from None
     for version in range(contents.version, VERSION):
         contents = MIGRATIONS[version](contents)
     return contents

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from chainrule.errors import FileError
+from chainrule.store import leftovers
 
 NEW_FILE: int = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 FOLDER: int | None = getattr(os, "O_DIRECTORY", None)  # None on Windows, which cannot open folders
@@ -17,7 +18,8 @@ FOLDER: int | None = getattr(os, "O_DIRECTORY", None)  # None on Windows, which 
 def save(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> None:
     """Write a new file beside the old one, and let it take the old one's place once it is on disk.
 
-    A symbolic link is followed, and a file that is replaced hands on its permissions.
+    A symbolic link is followed, and a file that is replaced hands on its permissions. What saves to this
+    path have left beside it because their process was killed is removed.
 
     Parameters
     ----------
@@ -31,18 +33,44 @@ def save(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> N
     FileError
         If the path is that of a folder or a device.
     OSError
-        If the operating system refuses. The old file is there, then, and nothing else.
+        If the operating system refuses; its `filename` is the path. The old file is there, then, and
+        nothing else.
     """
     path = os.path.realpath(os.fsdecode(path))
-    mode = _mode(path)
-    new = os.path.join(os.path.dirname(path), f".chainrule-{os.urandom(8).hex()}.tmp")
     try:
-        _write_new(new, mode, parts)
-        _replace(new, path, is_first=mode is None)
+        mode = _mode(path)
+        leftovers.remove(path)
+        while not _save(path, mode, parts):
+            pass
+    except OSError as error:
+        error.filename = path  # and not that of the file beside it, or none
+        raise
+
+
+def _save(path: str, mode: int | None, parts: Iterable[bytes | memoryview]) -> bool:
+    """Save once; False if nothing was done, for another process took the new file for a leftover."""
+    new, old = leftovers.names(path)
+    file = os.open(new, NEW_FILE, 0o666 if mode is None else mode)  # less the umask
+    is_open = True
+    try:
+        if not leftovers.claim(file):
+            return False
+        _fill(new, file, mode, parts)
+        if FOLDER is None:
+            is_open = False
+            os.close(file)  # Windows renames no open file
+            os.replace(new, path)
+        else:
+            _replace(new, old, path, file, is_first=mode is None)
     except BaseException:
         with suppress(OSError):
             os.unlink(new)
         raise
+    finally:
+        if is_open:
+            with suppress(OSError):  # all is on disk by now, or given up
+                os.close(file)
+    return True
 
 
 def _mode(path: str) -> int | None:
@@ -56,26 +84,19 @@ def _mode(path: str) -> int | None:
     return mode & 0o777
 
 
-def _write_new(new: str, mode: int | None, parts: Iterable[bytes | memoryview]) -> None:
-    file = os.open(new, NEW_FILE, 0o666 if mode is None else mode)  # less the umask
-    try:
-        if mode is not None:
-            os.chmod(new, mode)
-        for part in parts:
-            rest = memoryview(part)
-            while rest:  # a write may take less than it was given
-                rest = rest[os.write(file, rest) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
+def _fill(new: str, file: int, mode: int | None, parts: Iterable[bytes | memoryview]) -> None:
+    if mode is not None:
+        os.chmod(new, mode)
+    for part in parts:
+        rest = memoryview(part)
+        while rest:  # a write may take less than it was given
+            rest = rest[os.write(file, rest) :]
+    os.fsync(file)
 
 
-def _replace(new: str, path: str, *, is_first: bool) -> None:
+def _replace(new: str, old: str, path: str, file: int, *, is_first: bool) -> None:
     """Rename for good; if the folder cannot be synced, the old file comes back."""
-    if FOLDER is None:
-        os.replace(new, path)
-        return
-    old = new + ".old"
+    assert FOLDER is not None
     folder = os.open(os.path.dirname(path), os.O_RDONLY | FOLDER)
     try:
         with suppress(OSError):  # there is no old file, or there are no hard links here
@@ -84,16 +105,24 @@ def _replace(new: str, path: str, *, is_first: bool) -> None:
         try:
             _sync(folder)
         except BaseException:
-            if os.path.exists(old):
-                os.replace(old, path)
-            elif is_first:
-                os.unlink(path)
+            _put_back(old, path, file, is_first=is_first)
             raise
     finally:
         with suppress(OSError):
             os.unlink(old)
         with suppress(OSError):  # nothing was written through it
             os.close(folder)
+
+
+def _put_back(old: str, path: str, file: int, *, is_first: bool) -> None:
+    """Undo a rename, unless another save has replaced the file since."""
+    with suppress(FileNotFoundError):  # it has been removed since
+        if not os.path.samestat(os.stat(path), os.fstat(file)):
+            return
+        if os.path.lexists(old):
+            os.replace(old, path)
+        elif is_first:
+            os.unlink(path)
 
 
 def _sync(folder: int) -> None:

@@ -40,7 +40,9 @@ class Opened:
     data: Batch
     state: State
 
-    def _train(self, training: Any, data: Batch, held: Any, state: State, *, incremental: bool) -> Outcome:
+    def _train(
+        self, training: Any, data: Batch, held: Any, state: State, keeper: Any, *, incremental: bool
+    ) -> Outcome:
         order = np.arange(len(data))
 
         def next_order() -> Any:
@@ -56,7 +58,6 @@ class Opened:
         )
         next(self.pieces)
         self.history_ = state.history
-        self._new_losses: list[float] = []
         return Outcome("callback")
 
     def _note_end(self, *args: Any, **options: Any) -> None:
@@ -64,7 +65,7 @@ class Opened:
 
     def settle(self) -> None:
         """Bring what is told of training up to its present state, as `fit` does at its end."""
-        self._new_losses = self.state.history.get("loss", [])
+        self._new_losses: list[float] = self.state.history.get("loss", [])
         if self._is_stochastic():
             self.loss_curve_: list[float] = []
         outcome = Outcome("callback", epochs=self.state.epochs)

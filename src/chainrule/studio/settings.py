@@ -175,7 +175,7 @@ class Settings:
 
 def choices() -> dict[str, Any]:
     """What the tables of equations offer, for the page's lists: names, formulas and parameters."""
-    losses = [row for row in equations.LOSSES.values() if row.task == "regression"]
+    losses = [row for row in equations.LOSSES.values() if row.targets == "real"]  # it is scaled to mean 0
     return {
         "activation": [_choice(row) for row in equations.ACTIVATIONS.values() if not row.coupled],
         "loss": [_choice(row) for row in losses],

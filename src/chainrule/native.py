@@ -1,0 +1,281 @@
+# mypy: disable-error-code="no-untyped-call"
+"""What compiled loops take from the machine: matrix products of SciPy's BLAS, and a barrier for threads.
+
+Symbols are registered by name, so that compiled code in the cache finds them in every later process.
+Without a compiler everything here is NumPy and a single thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import get_cython_function_address, intrinsic
+from numba.np.arrayobj import populate_array
+
+COMPILED = not numba.config.DISABLE_JIT
+PRODUCTS = {"float32": "chainrule_sgemm", "float64": "chainrule_dgemm"}
+YIELD = "chainrule_yield"
+SPINS = 2000  # looks at a barrier before a thread offers its core to others
+LINE = 8  # int64 in a cache line: counters that different threads write lie that far apart
+
+
+def _register() -> None:
+    for dtype, symbol in PRODUCTS.items():
+        name = {"float32": "sgemm", "float64": "dgemm"}[dtype]
+        llvm.add_symbol(symbol, get_cython_function_address("scipy.linalg.cython_blas", name))
+    if sys.platform == "win32":
+        give_way = ctypes.windll.kernel32.SwitchToThread
+    else:
+        give_way = ctypes.CDLL(None).sched_yield
+    address = ctypes.cast(give_way, ctypes.c_void_p).value
+    assert address is not None
+    llvm.add_symbol(YIELD, address)
+
+
+if COMPILED:
+    _register()
+
+
+# ------------------------------------------------------------------ arrays
+
+
+def borrowed(array: Any) -> Any:
+    """The same array without a count of references, and writeable in type.
+
+    Views of it cost compiled code nothing. Who lends it keeps it alive; what came in as read-only is not
+    written to.
+    """
+    return array
+
+
+def matrix_at(vector: Any, first: Any, rows: Any, columns: Any) -> Any:
+    """A stretch of a contiguous vector as a matrix, row after row; that it fits is not checked."""
+    return vector[first : first + rows * columns].reshape((rows, columns))
+
+
+def flat(matrix: Any) -> Any:
+    """A contiguous matrix as a vector."""
+    return matrix.reshape(-1)
+
+
+def product(A: Any, B: Any, out: Any) -> None:
+    """out = A B, for matrices with one contiguous axis and an `out` whose rows are contiguous."""
+    np.dot(A, B, out=out)
+
+
+def vectors(dtype: str) -> Any:
+    """A function ``at(address, size)`` that sees memory as a vector of a dtype; only for compiled code."""
+
+    @intrinsic
+    def at(typing_context: Any, address: Any, size: Any) -> Any:
+        kind = types.Array(getattr(types, dtype), 1, "C")
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            data = builder.inttoptr(values[0], context.get_value_type(kind.dtype).as_pointer())
+            made = context.make_array(kind)(context, builder)
+            step = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+            populate_array(made, data, [values[1]], [step], step, meminfo=None)
+            return made._getvalue()
+
+        return kind(types.int64, types.int64), generate
+
+    return at
+
+
+# ------------------------------------------------------------------ threads
+
+
+def meet(counters: Any, count: int) -> None:
+    """Wait until all `count` threads have called it as often as this one.
+
+    Parameters
+    ----------
+    counters : ndarray of int64, shape (2 * LINE,)
+        Zeros at first; shared by the threads.
+    count : int
+    """
+
+
+if COMPILED:
+    from numba.core.imputils import impl_ret_borrowed
+    from numba.extending import overload
+
+    Pointer = ir.IntType(8).as_pointer()
+
+    def _array(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        return context.make_array(kind)(context, builder, value=value)
+
+    @intrinsic
+    def _borrow(typing_context: Any, array: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            made = _array(context, builder, signature.args[0], values[0])
+            made.meminfo = cgutils.get_null_value(made.meminfo.type)
+            made.parent = cgutils.get_null_value(made.parent.type)
+            return made._getvalue()
+
+        return array.copy(readonly=False)(array), generate
+
+    @overload(borrowed)
+    def _borrowed(array):
+        def impl(array):
+            return _borrow(array)
+
+        return impl
+
+    def _view(context: Any, builder: Any, kind: Any, of: Any, data: Any, shape: Any) -> Any:
+        """A contiguous array of a shape that shares the memory, and the owner, of another."""
+        size = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+        strides = [size]
+        for length in reversed(shape[1:]):
+            strides.insert(0, builder.mul(strides[0], length))
+        made = context.make_array(kind)(context, builder)
+        itemsize = of.itemsize
+        populate_array(made, data, shape, strides, itemsize, meminfo=of.meminfo, parent=of.parent)
+        return made._getvalue()
+
+    @intrinsic
+    def _matrix_at(typing_context: Any, vector: Any, first: Any, rows: Any, columns: Any) -> Any:
+        kind = types.Array(vector.dtype, 2, "C", readonly=not vector.mutable)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            of = _array(context, builder, signature.args[0], values[0])
+            data = builder.gep(of.data, [values[1]])
+            made = _view(context, builder, kind, of, data, [values[2], values[3]])
+            return impl_ret_borrowed(context, builder, kind, made)
+
+        return kind(vector, types.intp, types.intp, types.intp), generate
+
+    @intrinsic
+    def _flat(typing_context: Any, matrix: Any) -> Any:
+        kind = types.Array(matrix.dtype, 1, "C", readonly=not matrix.mutable)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            of = _array(context, builder, signature.args[0], values[0])
+            made = _view(context, builder, kind, of, of.data, [of.nitems])
+            return impl_ret_borrowed(context, builder, kind, made)
+
+        return kind(matrix), generate
+
+    @overload(matrix_at)
+    def _overloaded_matrix_at(vector, first, rows, columns):
+        def impl(vector, first, rows, columns):
+            return _matrix_at(vector, first, rows, columns)
+
+        return impl
+
+    @overload(flat)
+    def _overloaded_flat(matrix):
+        def impl(matrix):
+            return _flat(matrix)
+
+        return impl
+
+    @intrinsic
+    def _gemm(typing_context: Any, A: Any, B: Any, out: Any) -> Any:
+        """Row-major C = A B is column-major C' = B' A', which is what BLAS is asked for."""
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            number = context.get_value_type(A.dtype)
+            a, b, c = (_array(context, builder, t, v) for t, v in zip(signature.args, values, strict=True))
+            first, second = _operand(builder, b, number), _operand(builder, a, number)
+            m, k = cgutils.unpack_tuple(builder, a.shape, 2)
+            n = cgutils.unpack_tuple(builder, b.shape, 2)[1]
+            row = cgutils.unpack_tuple(builder, c.strides, 2)[0]
+            size = ir.Constant(row.type, A.dtype.bitwidth // 8)
+            step = _larger(builder, builder.sdiv(row, size), n)
+            one, zero = _kept(builder, ir.Constant(number, 1)), _kept(builder, ir.Constant(number, 0))
+            sizes = [_integer(builder, value) for value in (n, m, k)]
+            arguments = [
+                first[0], second[0], *sizes, one, b.data, first[1], a.data, second[1], zero, c.data,
+                _integer(builder, step),
+            ]  # fmt: skip
+            kind = ir.FunctionType(ir.VoidType(), [Pointer] * len(arguments))
+            function = cgutils.get_or_insert_function(builder.module, kind, PRODUCTS[A.dtype.name])
+            builder.call(function, [builder.bitcast(argument, Pointer) for argument in arguments])
+            return context.get_dummy_value()
+
+        return types.void(A, B, out), generate
+
+    def _kept(builder: Any, value: Any) -> Any:
+        """The address of a value on the stack."""
+        place = cgutils.alloca_once(builder, value.type)
+        builder.store(value, place)
+        return place
+
+    def _integer(builder: Any, value: Any) -> Any:
+        return _kept(builder, builder.trunc(value, ir.IntType(32)))
+
+    def _larger(builder: Any, one: Any, other: Any) -> Any:
+        return builder.select(builder.icmp_signed(">", one, other), one, other)
+
+    def _operand(builder: Any, array: Any, number: Any) -> tuple[Any, Any]:
+        """Whether a row-major matrix is taken as it is ('N') or transposed, and the step between its rows."""
+        rows, columns = cgutils.unpack_tuple(builder, array.shape, 2)
+        down, across = cgutils.unpack_tuple(builder, array.strides, 2)
+        size = ir.Constant(down.type, 4 if number == ir.FloatType() else 8)
+        straight = builder.icmp_signed("==", across, size)
+        letter = builder.select(straight, *(ir.Constant(ir.IntType(8), ord(c)) for c in "NT"))
+        step = builder.sdiv(builder.select(straight, down, across), size)
+        step = _larger(builder, step, builder.select(straight, columns, rows))
+        return _kept(builder, letter), _integer(builder, step)
+
+    @overload(product)
+    def _product(A, B, out):
+        def impl(A, B, out):
+            _gemm(A, B, out)
+
+        return impl
+
+    @intrinsic
+    def _add(typing_context: Any, counters: Any, place: Any) -> Any:
+        """Add 1 to a counter; returns what it was."""
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            data = _array(context, builder, signature.args[0], values[0]).data
+            at = builder.gep(data, [values[1]])
+            return builder.atomic_rmw("add", at, ir.Constant(ir.IntType(64), 1), "seq_cst")
+
+        return types.int64(counters, types.int64), generate
+
+    @intrinsic
+    def _look(typing_context: Any, counters: Any, place: Any) -> Any:
+        """The value of a counter that another thread may change."""
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            data = _array(context, builder, signature.args[0], values[0]).data
+            return builder.load_atomic(builder.gep(data, [values[1]]), "acquire", 8)
+
+        return types.int64(counters, types.int64), generate
+
+    @intrinsic
+    def _give_way(typing_context: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            kind = ir.FunctionType(ir.IntType(32), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, YIELD), [])
+            return context.get_dummy_value()
+
+        return types.void(), generate
+
+    @overload(meet)
+    def _meet(counters, count):
+        def wait(counters, count):
+            arrived = _add(counters, 0) + 1
+            turn = (arrived + count - 1) // count  # of the meetings, from 1
+            if arrived == turn * count:
+                _add(counters, LINE)
+                return
+            looks = 0
+            while _look(counters, LINE) < turn:
+                looks += 1
+                if looks > SPINS:
+                    _give_way()
+
+        return wait

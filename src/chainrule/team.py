@@ -1,0 +1,128 @@
+"""Threads that share the work of a compiled run, each with a BLAS of one thread.
+
+Matrix products of BLAS with threads of its own would wait for these at each product; the run's own threads
+wait twice a step. They are started once and kept. Where several fits run at once, each in a thread of its
+own, one has the team and the others work alone.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+
+@lru_cache(maxsize=1)
+def blas() -> Any:
+    """The controller of all BLAS libraries that are loaded."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+class Quiet:
+    """While anyone is inside, BLAS works with one thread; who leaves last restores what was before."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+        self.before: list[int] = []
+
+    def enter(self) -> None:
+        """Come in."""
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                libraries = blas().lib_controllers
+                self.before = [library.num_threads for library in libraries]
+                for library in libraries:
+                    library.set_num_threads(1)
+
+    def leave(self) -> None:
+        """Go out."""
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                for library, count in zip(blas().lib_controllers, self.before, strict=True):
+                    library.set_num_threads(count)
+
+    def threads(self) -> int:
+        """The number of threads that BLAS would use outside: what the user, or a pool of workers, allows."""
+        with self.lock:
+            now = self.before if self.inside else [library.num_threads for library in blas().lib_controllers]
+        return max(now, default=1)
+
+
+class Crew:
+    """The threads beside the one that asks for them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pool: ThreadPoolExecutor | None = None
+
+    def submit(self, work: Callable[[int], Any], rank: int) -> Any:
+        """Have a thread call ``work(rank)``."""
+        if self.pool is None:
+            self.pool = ThreadPoolExecutor(max(1, processors() - 1), "chainrule")
+        return self.pool.submit(work, rank)
+
+
+QUIET, CREW = Quiet(), Crew()
+
+
+def processors() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def allowed() -> int:
+    """The number of threads that a run may use: of processors, and what BLAS is limited to."""
+    return max(1, min(processors(), QUIET.threads()))
+
+
+@contextmanager
+def gathered(wanted: int) -> Iterator[int]:
+    """Inside, BLAS has one thread, and the team is there in the number that is yielded: at most `wanted`.
+
+    It is 1 where the team is busy.
+    """
+    count = min(wanted, allowed()) if wanted > 1 else 1
+    mine = count > 1 and CREW.lock.acquire(blocking=False)
+    QUIET.enter()
+    try:
+        yield count if mine else 1
+    finally:
+        QUIET.leave()
+        if mine:
+            CREW.lock.release()
+
+
+def together(count: int, work: Callable[[int], Any]) -> Any:
+    """Call ``work(rank)`` for each rank below `count` at once; returns what rank 0 returns.
+
+    Only inside `gathered`.
+    """
+    if count == 1:
+        return work(0)
+    others = [CREW.submit(work, rank) for rank in range(1, count)]
+    try:
+        return work(0)
+    finally:
+        wait(others)  # whatever ends this thread's part, Ctrl-C too: nobody works on afterwards
+        for other in others:
+            other.result()
+
+
+def _forget() -> None:
+    """A forked process has the memory of the threads, and not the threads."""
+    QUIET.__init__()  # type: ignore[misc]
+    CREW.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,12 @@
+"""All cases of bad data, bad options and training that goes wrong."""
+
+from __future__ import annotations
+
+import fault_labels
+import fault_runs
+import fault_values
+from faults import CASES, Case, flaw
+
+SOURCES = (fault_values, fault_labels, fault_runs)  # each adds its own when it is imported
+
+__all__ = ["CASES", "SOURCES", "Case", "flaw"]

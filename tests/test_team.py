@@ -1,0 +1,170 @@
+"""Threads that share a run: the same numbers, whoever works."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+from conftest import make_network, make_problem
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from chainrule import compiled, native, reference, team
+from chainrule.equations import OPTIMISERS
+from chainrule.problem import Batch, Objective, Stretch
+
+pytestmark = pytest.mark.compiled
+LARGE = {"hidden": (70, 40)}
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Sets how many threads take part, whatever the work and the machine."""
+
+    def allow(count):
+        monkeypatch.setattr(compiled, "MEMBER", 1)
+        monkeypatch.setattr(compiled, "CALL", 1)
+        monkeypatch.setattr(team, "processors", lambda: count)
+        monkeypatch.setattr(team.QUIET, "threads", lambda: count)
+        monkeypatch.setattr(team.CREW, "pool", None)
+
+    return allow
+
+
+def trained(dtype="float64", loss="categorical_cross_entropy", weights=True, dropout=0.2, optimiser="adamw"):
+    network = make_network(loss, "tanh", dropout=dropout, dtype=dtype, **LARGE)
+    theta, batch = make_problem(network, rows=150, weighted=weights)
+    objective, row = Objective(network, {"l2": 0.01, "l1": 0.001}), OPTIMISERS.find(optimiser)
+    slots = np.zeros((len(row.slots), theta.size), theta.dtype)
+    losses = np.empty(9)
+    stretch = Stretch(
+        batch, np.arange(150)[::-1].copy(), 0, 3, 64, np.full(3, 0.01), theta, slots, losses, 0, 5
+    )
+    run = compiled.Run(objective, row)
+    for _ in range(3):
+        assert run.steps(stretch) == 3
+    return theta, slots, losses[:3], objective, batch
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_steps_of_a_team_are_those_of_one(threads, count, dtype):
+    threads(1)
+    alone = trained(dtype)
+    threads(count)
+    shared = trained(dtype)
+    tolerance = {"float64": 1e-11, "float32": 2e-4}[dtype]
+    for one, other in zip(alone[:3], shared[:3], strict=True):
+        np.testing.assert_allclose(other, one, rtol=tolerance, atol=tolerance * np.abs(one).max())
+
+
+def test_a_team_gives_the_same_bits_every_time(threads):
+    threads(3)
+    first, again = trained(), trained()
+    assert all((a == b).all() for a, b in zip(first[:3], again[:3], strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_loss_gradient_and_predictions_of_a_team(threads, count, monkeypatch):
+    monkeypatch.setattr(compiled, "CHUNK", 64)
+    theta, _, _, objective, batch = trained()
+    threads(count)
+    fast, slow = compiled.Run(objective), reference.Run(objective)
+    value, gradient = fast.loss_and_gradient(theta, batch)
+    expected, slopes = slow.loss_and_gradient(theta, batch)
+    assert value == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-10, atol=1e-14)
+    assert fast.loss(theta, batch) == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(fast.predict(theta, batch.X), slow.predict(theta, batch.X), rtol=1e-12)
+
+
+def test_a_loss_that_is_not_finite_stops_every_member(threads):
+    threads(2)
+    network = make_network("squared_error", "tanh", **LARGE)
+    theta, batch = make_problem(network, rows=64)
+    batch.Y[40] = np.nan
+    run = compiled.Run(Objective(network), OPTIMISERS.find("adam"))
+    before, slots = theta.copy(), np.zeros((2, theta.size))
+    stretch = Stretch(batch, np.arange(64), 0, 4, 16, np.full(4, 0.01), theta, slots, np.empty(4), 0, 0)
+    assert run.steps(stretch) == 2
+    assert np.isfinite(theta).all() and (theta != before).any()
+
+
+def test_blas_has_its_threads_back_afterwards():
+    libraries = ThreadpoolController().select(user_api="blas")
+    with threadpool_limits(2, user_api="blas"):
+        before = [library["num_threads"] for library in libraries.info()]
+        with team.gathered(2):
+            with team.gathered(2) as count:
+                assert count == 1  # the team is busy
+            assert {library["num_threads"] for library in libraries.info()} == {1}
+        assert [library["num_threads"] for library in libraries.info()] == before
+
+
+def test_no_more_threads_than_blas_is_allowed():
+    with threadpool_limits(1, user_api="blas"):
+        assert team.allowed() == 1
+
+
+def test_fits_in_several_threads_at_once():
+    results = {}
+
+    def work(k):
+        results[k] = trained()[0]
+
+    workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for k in range(1, 4):
+        np.testing.assert_allclose(results[k], results[0], rtol=1e-10, atol=1e-12)
+
+
+def _in_a_child(queue):
+    with team.gathered(2) as count:
+        queue.put(team.together(count, lambda rank: rank))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_process_has_a_team_of_its_own():
+    with team.gathered(2) as count:
+        team.together(count, lambda rank: rank)
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        child = context.Process(target=_in_a_child, args=(queue,))
+        child.start()
+        assert queue.get(timeout=30) == 0
+        child.join(30)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(3, 4, 5), (1, 4, 5), (3, 1, 5), (3, 4, 1), (1, 1, 1), (32, 10, 16)])
+def test_products_of_views(dtype, sizes):
+    import numba
+
+    @numba.njit
+    def multiply(A, B, out):
+        native.product(A, B, out)
+
+    m, k, n = sizes
+    rng = np.random.default_rng(1)
+    A, B = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    wide, tall = np.empty((m, k + 3), dtype), np.empty((k, m + 3), dtype)
+    wide[:, 1 : 1 + k], tall[:, 1 : 1 + m] = A, A.T
+    for form in (A, np.asfortranarray(A), wide[:, 1 : 1 + k], tall[:, 1 : 1 + m].T):
+        for other in (B, np.asfortranarray(B)):
+            out = np.full((m, n), np.nan, dtype)
+            multiply(form, other, out)
+            np.testing.assert_allclose(out, A @ B, rtol=1e-5, atol=1e-5)
+
+
+def test_a_batch_of_weights_that_are_all_zero_teaches_nothing(threads):
+    threads(1)
+    network = make_network("squared_error", "tanh", **LARGE)
+    theta, batch = make_problem(network, rows=16)
+    run = compiled.Run(Objective(network))
+    value, gradient = run.loss_and_gradient(theta, Batch(batch.X, batch.Y, np.zeros(16)))
+    assert value == 0 and not gradient.any()
