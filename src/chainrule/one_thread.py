@@ -7,7 +7,6 @@ with threads of its own: a single product cost a fit of 200 ms a quarter more, o
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,15 +16,17 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-_ALONE = threading.Lock()  # two at once would each restore what the other has set
+from chainrule import team
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within it, the OpenBLAS that comes with NumPy uses one thread; others are left as they are."""
-    libraries = numpys_libraries()
-    with _ALONE, libraries.limit(limits=1):
+    """Within it, BLAS uses one thread: counted with the runs, so that who leaves last restores what was."""
+    team.QUIET.enter()
+    try:
         yield
+    finally:
+        team.QUIET.leave()
 
 
 @lru_cache(maxsize=1)
