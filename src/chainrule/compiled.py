@@ -86,7 +86,7 @@ class Run:
     def _members(self, rows: int, repeats: float) -> int:
         """The number of threads that are worth it for a step of so many rows, done so many times."""
         work = rows * int(self.objective.layout.size)
-        if work * repeats < CALL:
+        if not COMPILED or work * repeats < CALL:  # without the compiler, threads have no place to meet
             return 1
         return max(1, min(work // MEMBER, rows // ALIGNED))
 
