@@ -47,7 +47,6 @@ ORDER = (
     {"trace_update"},
     {"trace_units", "trace_matrices"},
     {"proofs"},
-    {"one_thread"},
     {"snapshot"},
     {"evidence"},
     {"symptom"},

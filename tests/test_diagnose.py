@@ -28,11 +28,11 @@ from chainrule import (
     TableModel,
     Watch,
     reference,
+    team,
 )
 from chainrule.diagnose import NEEDS, diagnose
 from chainrule.equations import ACTIVATIONS
 from chainrule.evidence import Evidence, Notes, scale_of
-from chainrule.one_thread import numpys_libraries, one_thread
 from chainrule.problem import Batch, Objective
 from chainrule.snapshot import Fit, Layer, Snapshot, measure, sample, steepest, take
 from chainrule.symptom import symptom
@@ -549,15 +549,15 @@ def test_a_watch_of_nothing_says_so():
 def test_numpys_threads_are_left_as_they_were(rng):
     """Also where several fits take their notes at the same time."""
     X = rng.normal(size=(300, 20))
-    before = numpys_libraries().info()
-    with one_thread():
-        assert all(library["num_threads"] == 1 for library in numpys_libraries().info())
+    before = team.blas().info()
+    with team.QUIET:
+        assert all(library["num_threads"] == 1 for library in team.blas().info())
     with ThreadPoolExecutor(4) as pool:
         jobs = [
             pool.submit(MLPRegressor(hidden_layer_sizes=(30,), max_iter=2).fit, X, X[:, 0]) for _ in range(12)
         ]
         assert all(job.result().diagnose().checked for job in jobs)
-    assert numpys_libraries().info() == before
+    assert team.blas().info() == before
 
 
 def test_notes_have_a_reader_for_every_field():

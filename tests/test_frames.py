@@ -99,7 +99,7 @@ tables = st.integers(1, 4).flatmap(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables, st.sampled_from(",;\t"), st.sampled_from(["\n", "\r\n"]))
 def test_agrees_with_another_reader(tmp_path, rows, separator, end):
     """What the standard library writes, quoted, is read the same, whatever the cells hold."""

@@ -121,3 +121,11 @@ def test_what_is_not_fitted_has_no_predictor():
         MLPClassifier().predictor()
     with pytest.raises(NotFittedError):
         MLPClassifier().predict_proba(X)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_probabilities_that_are_not_finite_are_refused(kind):
+    model, method = fitted(kind)
+    model.coefs_[-1][...] = np.nan
+    with pytest.raises(DataError, match="The prediction is not finite"):
+        method(X[:1].copy())

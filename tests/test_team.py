@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,9 @@ from conftest import make_network, make_problem
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from chainrule import compiled, native, reference, team
-from chainrule.equations import OPTIMISERS
+from chainrule.equations import LAYERS, OPTIMISERS
 from chainrule.problem import Batch, Objective, Stretch
 
-pytestmark = pytest.mark.compiled
 LARGE = {"hidden": (70, 40)}
 
 
@@ -47,6 +47,7 @@ def trained(dtype="float64", loss="categorical_cross_entropy", weights=True, dro
     return theta, slots, losses[:3], objective, batch
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("count", [2, 3, 7])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_steps_of_a_team_are_those_of_one(threads, count, dtype):
@@ -59,12 +60,14 @@ def test_steps_of_a_team_are_those_of_one(threads, count, dtype):
         np.testing.assert_allclose(other, one, rtol=tolerance, atol=tolerance * np.abs(one).max())
 
 
+@pytest.mark.compiled
 def test_a_team_gives_the_same_bits_every_time(threads):
     threads(3)
     first, again = trained(), trained()
     assert all((a == b).all() for a, b in zip(first[:3], again[:3], strict=True))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_loss_gradient_and_predictions_of_a_team(threads, count, monkeypatch):
     monkeypatch.setattr(compiled, "CHUNK", 64)
@@ -79,6 +82,7 @@ def test_loss_gradient_and_predictions_of_a_team(threads, count, monkeypatch):
     np.testing.assert_allclose(fast.predict(theta, batch.X), slow.predict(theta, batch.X), rtol=1e-12)
 
 
+@pytest.mark.compiled
 def test_a_loss_that_is_not_finite_stops_every_member(threads):
     threads(2)
     network = make_network("squared_error", "tanh", **LARGE)
@@ -107,6 +111,7 @@ def test_no_more_threads_than_blas_is_allowed():
         assert team.allowed() == 1
 
 
+@pytest.mark.compiled
 def test_fits_in_several_threads_at_once():
     results = {}
 
@@ -140,6 +145,7 @@ def test_a_forked_process_has_a_team_of_its_own():
         child.join(30)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [(3, 4, 5), (1, 4, 5), (3, 1, 5), (3, 4, 1), (1, 1, 1), (32, 10, 16)])
 def test_products_of_views(dtype, sizes):
@@ -168,3 +174,34 @@ def test_a_batch_of_weights_that_are_all_zero_teaches_nothing(threads):
     run = compiled.Run(Objective(network))
     value, gradient = run.loss_and_gradient(theta, Batch(batch.X, batch.Y, np.zeros(16)))
     assert value == 0 and not gradient.any()
+
+
+@pytest.mark.compiled
+def test_a_layer_whose_gradient_is_one_piece(threads, monkeypatch):
+    """One member computes it, whoever else is there."""
+    threads(1)
+    sliced = trained()
+    monkeypatch.setitem(LAYERS._rows, "dense", replace(LAYERS["dense"], sliced=False))
+    for count in (1, 3):
+        threads(count)
+        whole = trained()
+        for one, other in zip(sliced[:3], whole[:3], strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-11 * np.abs(one).max())
+
+
+def test_a_layer_whose_gradient_is_one_piece_in_either_run(monkeypatch):
+    network = make_network("squared_error", "tanh")
+    theta, batch = make_problem(network)
+    run = compiled.Run(Objective(network, {"l2": 0.1}), OPTIMISERS.find("adamw"))
+    monkeypatch.setitem(LAYERS._rows, "dense", replace(LAYERS["dense"], sliced=False))
+    whole = compiled.Run(Objective(network, {"l2": 0.1}), OPTIMISERS.find("adamw"))
+    np.testing.assert_array_equal(
+        whole.loss_and_gradient(theta, batch)[1], run.loss_and_gradient(theta, batch)[1]
+    )
+
+
+def test_without_the_compiler_there_is_one_thread(monkeypatch):
+    network = make_network("squared_error", "tanh", **LARGE)
+    run = compiled.Run(Objective(network))
+    monkeypatch.setattr(compiled, "COMPILED", False)
+    assert run._members(10**6, 10**6) == 1

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import column_or_1d
 
 from chainrule.errors import DataError, OptionError
-from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available, to_rows
+from chainrule.estimator_base import BaseMLP, fit_context, partial_fit_available
 from chainrule.estimator_data import check_labels
 from chainrule.estimator_docs import documented
 from chainrule.estimator_file import from_contents, save, to_contents
@@ -207,19 +207,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         flat = output.ravel() if self.n_outputs_ == 1 else output
         return self._label_binarizer.inverse_transform(flat)
 
-    def _is_pair(self) -> bool:
-        """Whether one output tells the probabilities of two classes."""
-        return self.n_outputs_ == 1 and len(self.classes_) == 2
-
-    def _predictor_form(self) -> tuple[bool, bool]:
-        return self._is_pair(), False
+    def _predicted(self, output: Array) -> Array:
+        return self._probabilities(output)
 
     def _probabilities(self, output: Array) -> Array:
         if self.n_outputs_ > 1:
             return output
         if len(self.classes_) == 1:
             return np.ones_like(output)
-        return np.hstack([1 - output, output])
+        return np.concatenate([1 - output, output], axis=1)
 
     # -------------------------------------------------------------- fit and predict
 
@@ -297,10 +293,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
             In [0, 1]; columns are ordered as `classes_`.
         """
-        X = self._input(X)
-        if self._is_pair():
-            return self._run().predict_pair(self._current(), to_rows(X))  # type: ignore[no-any-return]
-        return self._probabilities(self._output(X))
+        return self._probabilities(self._output(self._input(X)))
 
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of `predict_proba`.

@@ -86,7 +86,7 @@ class Run:
     def _members(self, rows: int, repeats: float) -> int:
         """The number of threads that are worth it for a step of so many rows, done so many times."""
         work = rows * int(self.objective.layout.size)
-        if work * repeats < CALL:
+        if not COMPILED or work * repeats < CALL:  # without the compiler, threads have no place to meet
             return 1
         return max(1, min(work // MEMBER, rows // ALIGNED))
 
@@ -96,7 +96,7 @@ class Run:
 
     def _rows(self, batch: Batch) -> Rows:
         if self._data is None or self._data[0] is not batch:
-            made = make_rows(batch.X, batch.Y, batch.weights, self.network.outputs, self.dtype)
+            made = make_rows(batch.X, batch.Y, batch.weights, self.dtype)
             self._data = batch, made
         return self._data[1]
 
@@ -106,23 +106,20 @@ class Run:
         """Values of a layer after its activation (the loss's z for the last one)."""
         n, depth = X.shape[0], len(self.network.layers)
         layer %= depth
-        rows = make_rows(X, np.zeros((n, self.network.outputs), self.dtype), None, 0, self.dtype)
-        chunk = max(1, min(n, CHUNK))
+        rows, order = make_rows(X, None, None, self.dtype), np.arange(n)
         out = np.empty((n, self.network.layers[layer].units), self.dtype)
-        order = np.arange(n)
-
+        chunk = max(1, min(n, CHUNK))
         with team.gathered(self._members(chunk, n / chunk)) as count:
+            each = max(1, min(chunk, -(-n // count)))
+            spaces = [self._space(each, rank) for rank in range(count)]
+            desks = [self._desk(each, rank) for rank in range(count)]
 
             def work(rank: int) -> None:
                 self.loops.run_forward(
-                    self.plan, rows, theta, spaces[rank], desks[rank], rank, count, order, chunk, layer,
+                    self.plan, rows, theta, spaces[rank], desks[rank], rank, count, order, each, layer,
                     link, out,
                 )  # fmt: skip
 
-            if count > 1:
-                chunk = min(chunk, -(-n // count))
-            spaces = [self._space(chunk, rank) for rank in range(count)]
-            desks = [self._desk(chunk, rank) for rank in range(count)]
             team.together(count, work)
         return out
 
@@ -132,22 +129,15 @@ class Run:
             return self._few(theta, X)
         return self.values(theta, X, link=True)
 
-    def predict_pair(self, theta: Array, X: Any) -> Array:
-        """Of a network with one output, the probabilities of both classes, of shape (n, 2)."""
-        if COMPILED and type(X) is np.ndarray and 0 < len(X) <= FEW:
-            return self._few(theta, X, pair=True)
-        output = self.values(theta, X, link=True)
-        return np.concatenate([1 - output, output], axis=1)
-
-    def _few(self, theta: Array, X: Array, pair: bool = False) -> Array:
+    def _few(self, theta: Array, X: Array) -> Array:
         """Predictions of at most `FEW` rows, without delay."""
         if not (X.flags.writeable and X.flags.c_contiguous and X.dtype == self.dtype):
             X = np.array(X, self.dtype, order="C")  # the compiled call takes one sort of array
         if self._ticket is None or self._ticket[0] is not theta:
             space, desk = self._space(FEW), self._desk(FEW, 0)
             self._ticket = theta, space, desk, make_ticket(self.plan, theta, space, desk)
-        out = np.empty((len(X), 2 if pair else self.network.outputs), self.dtype)
-        self.loops.run_rows(self._ticket[-1], X, pair, out)
+        out = np.empty((len(X), self.network.outputs), self.dtype)
+        self.loops.run_rows(self._ticket[-1], X, out)
         return out
 
     def _evaluate(self, theta: Array, batch: Batch, want: bool) -> tuple[float, Array]:
@@ -177,7 +167,7 @@ class Run:
     def jacobian(self, theta: Array, X: Any) -> tuple[Array, Array]:
         """The last layer's values (n, outputs) and their derivatives (n, outputs, parameters)."""
         n, outputs = X.shape[0], self.network.outputs
-        rows = make_rows(X, np.zeros((n, outputs), self.dtype), None, 0, self.dtype)
+        rows = make_rows(X, None, None, self.dtype)
         J = np.zeros((n, outputs, self.objective.layout.size), self.dtype)
         kinds = [_jacobian_address(layer.kind, self.dtype) for layer in self.network.layers]
         order = np.arange(n)

@@ -9,7 +9,6 @@ from operator import is_
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -24,7 +23,7 @@ from chainrule import estimator_random, row_weights, train
 from chainrule.check import entry_name
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import OptionError
-from chainrule.estimator_data import DataMixin
+from chainrule.estimator_data import DataMixin, to_rows
 from chainrule.estimator_diagnosis import DiagnosisMixin
 from chainrule.estimator_metrics import MetricsMixin
 from chainrule.estimator_options import OptionsMixin
@@ -271,8 +270,7 @@ class BaseMLP(
         1.0
         """
         check_is_fitted(self)
-        pair, flatten = self._predictor_form()
-        return Predictor(self.network_, self._current(), pair, flatten, self.engine)
+        return Predictor(self.network_, self._current(), self._predicted, self.engine)
 
     def problem(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Objective, Array, Batch]:
         """What this model minimises on the given rows: for checks and explanations.
@@ -313,11 +311,6 @@ class BaseMLP(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def to_rows(X: Any) -> Any:
-    """Data as the runs take them: a C-contiguous array or a CSR matrix."""
-    return X.tocsr() if sparse.issparse(X) else np.ascontiguousarray(X)
 
 
 partial_fit_available = available_if(lambda model: model._check_solver())

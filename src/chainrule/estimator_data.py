@@ -93,8 +93,7 @@ class DataMixin:
             raise DataError(
                 f"validation_data's y is {bad[1]} in row {bad[0][0]}: leave out such rows or correct them."
             )
-        rows = X.tocsr() if sparse.issparse(X) else np.ascontiguousarray(X)
-        return rows, y, row_weights.checked(weight[0], X) if weight and weight[0] is not None else None
+        return to_rows(X), y, row_weights.checked(weight[0], X) if weight and weight[0] is not None else None
 
     def _validation_rows(self, batch: Batch, y: Any) -> Any:
         """Rows to train on and to validate on. A warm start keeps them: no validation row leaks."""
@@ -126,6 +125,11 @@ class DataMixin:
             f"{len(y)} rows is too small for ({reason.rstrip('.')}): give more rows, another "
             "validation_fraction, or validation_data."
         )
+
+
+def to_rows(X: Any) -> Any:
+    """Data as the runs take them: a C-contiguous array or a CSR matrix."""
+    return X.tocsr() if sparse.issparse(X) else np.ascontiguousarray(X)
 
 
 def check_class_weight(class_weight: Any, classes: Any) -> None:

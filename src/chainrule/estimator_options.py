@@ -148,8 +148,7 @@ class OptionsMixin:
         SCHEDULES.find(self._schedule())
         OPTIMISERS.find(self._optimiser())
         LOSSES.find(self._loss_name())
-        callbacks = self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]
-        for callback in callbacks:
+        for callback in self._callbacks():
             if not callable(callback):
                 raise OptionError(f"callbacks must be functions, but one is {callback!r}.")
         for option, metric in [("metric", self.metric), *(("track", each) for each in self.track)]:

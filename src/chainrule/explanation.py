@@ -87,7 +87,7 @@ def explain(
     rows = [row] if isinstance(row, int | np.integer) else [int(r) for r in row]
     _check_rows(rows, X)
     weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
-    options: dict[str, Any] = {"digits": digits, "rows": rows}
+    options: dict[str, Any] = {"digits": digits}
     options |= {name: v for name, v in (("terms", terms), ("units", units)) if v is not None}
     chosen = Choice(rows, weight, dropout, memory, options)
     if isinstance(model, TableModel):
@@ -137,7 +137,7 @@ def _step(model: Any, X: Any, y: Any, known: bool, names: Any, outputs: Any, cho
             options |= {"slots": state.slots, "t": state.t}
     if chosen.dropout:
         options["seed"] = model._dropout_seed
-    return Step(objective, theta, batch, names, outputs, optimiser, rate, known, **options)
+    return Step(objective, theta, batch, names, outputs, optimiser, rate, known, chosen.rows, **options)
 
 
 def _any_target(model: Any) -> Any:

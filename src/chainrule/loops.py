@@ -10,7 +10,7 @@ A team of threads may share a step. Up to the derivatives of Z each member works
 then on parameters of its own: on some rows of each W, whose gradient it needs only for a moment, in a
 scratch that stays in its cache, and whose update follows at once. They meet twice a step.
 
-Names that stand open here (call_forward, coin, ...) are bound by `chainrule.compiled`.
+Names that stand open here (call_forward, coin, ...) are bound by `chainrule.planning`.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
             losses[done] = value
         if not np.isfinite(value):
             return done
-        for free in range(desk.scalars.shape[0]):
+        for free in range(1 + method.decays[0]):
             call_scalars(method.address[1], (rates[done], t, method.parameters[free], desk.scalars[free]))
         shrink = penalty_scale(plan, total)
         team.penalties[rank, 0] = update_pass(plan, method, theta, slots, space, desk, n, rank, count, shrink)
@@ -322,29 +322,20 @@ def opened(ticket):
     return plan, theta, space, desk
 
 
-def run_rows(ticket, X, pair, out):
-    """Predictions of a few rows; of a `pair` of classes both probabilities.
+def run_rows(ticket, X, out):
+    """Predictions of a few rows.
 
     The call takes in three arrays where `run_forward` has twenty, for which a small network need not wait.
     """
     plan, theta, space, desk = opened(ticket)
     X, out, n = borrowed(X), borrowed(out), X.shape[0]
-    inputs, last = (
-        flat(view(space.work, plan.layers[0, X_AT], n, plan.layers[0, INPUTS])),
-        plan.layers.shape[0] - 1,
-    )
-    given = flat(X)
+    first, last = plan.layers[0], plan.layers[plan.layers.shape[0] - 1]
+    inputs, given = flat(view(space.work, first[X_AT], n, first[INPUTS])), flat(X)
     for i in range(inputs.size):
         inputs[i] = given[i]
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
-    A = view(space.work, plan.layers[last, D_AT], n, plan.layers[last, UNITS])
-    if not pair:
-        call_activate(plan.loss[1], (A, plan.loss_constants[:0], out, desk.scratch))
-        return
-    one = view(space.work, plan.layers[last, DZ_AT], n, 1)
-    call_activate(plan.loss[1], (A, plan.loss_constants[:0], one, desk.scratch))
-    for i in range(n):
-        out[i, 0], out[i, 1] = 1 - one[i, 0], one[i, 0]
+    A = view(space.work, last[D_AT], n, last[UNITS])
+    call_activate(plan.loss[1], (A, plan.loss_constants[:0], out, desk.scratch))
 
 
 def run_jacobian(plan, addresses, data, theta, space, desk, order, J):

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 # Columns of Plan.layers: addresses, sizes, and places in the parameters, constants and workspace. SLICES is
 # the number of slices that a layer's parameters fall into along its inputs (0: they are one piece).
+COLUMNS = 16
 (
     FORWARD, BACKWARD, ACTIVATE, DEACTIVATE, INPUTS, UNITS, P0, P1, C0, C1, X_AT, Z_AT, A_AT, D_AT,
     DZ_AT, SLICES,
-) = range(16)  # fmt: skip
+) = range(COLUMNS)  # fmt: skip
 ALIGNED = 8  # rows are shared out in multiples of this
 PIECE = 1 << 17  # most parameters whose gradient is in the scratch at once
 
@@ -17,7 +18,7 @@ PIECE = 1 << 17  # most parameters whose gradient is in the scratch at once
 class Plan(NamedTuple):
     """What the loops need to know of a network and its objective, in arrays."""
 
-    layers: Any  # int64 (depth, 16): see the column names above
+    layers: Any  # int64 (depth, COLUMNS): see the column names above
     constants: Any  # parameters of the activations, one after the other
     dropout: Any  # float64 (depth,)
     loss: Any  # int64 (2,): addresses of the loss and of its link

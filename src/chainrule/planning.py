@@ -36,6 +36,7 @@ from chainrule.plan import (
     BACKWARD,
     C0,
     C1,
+    COLUMNS,
     D_AT,
     DEACTIVATE,
     DZ_AT,
@@ -176,7 +177,7 @@ def make_method(row: Optimiser, dtype: str) -> tuple[Method, int]:
 def make_plan(objective: Objective) -> Plan:
     """The plan of an objective: addresses, sizes and places."""
     network, dtype = objective.network, objective.network.dtype
-    table = np.full((len(network.layers), 16), -1, dtype=np.int64)
+    table = np.full((len(network.layers), COLUMNS), -1, dtype=np.int64)
     constants: list[float] = []
     column = network.inputs
     for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
@@ -236,7 +237,7 @@ def make_ticket(plan: Plan, theta: Array, space: Space, desk: Desk) -> Array:
     return np.array(entries, dtype=np.int64)
 
 
-def make_rows(X: Any, Y: Array | None, weights: Array | None, outputs: int, dtype: str) -> Rows:
+def make_rows(X: Any, Y: Array | None, weights: Array | None, dtype: str) -> Rows:
     """Data as the loops take them: read-only, contiguous views; no copy where they are so already."""
     none, whole = np.empty(0, dtype), np.empty(0, np.int64)
     if hasattr(X, "indptr"):
@@ -246,7 +247,7 @@ def make_rows(X: Any, Y: Array | None, weights: Array | None, outputs: int, dtyp
     else:
         dense, sparse = np.ascontiguousarray(X, dtype=dtype), (none, whole, whole)
     if Y is None:
-        Y = np.broadcast_to(np.zeros((), dtype), (X.shape[0], 0)).copy()
+        Y = np.empty((X.shape[0], 0), dtype)
     w = none if weights is None else np.ascontiguousarray(weights, dtype=dtype)
     return Rows(*(frozen(a) for a in (dense, *sparse, np.ascontiguousarray(Y, dtype=dtype), w)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,11 +34,21 @@ class Predictor:
     `predict_proba` of a classifier, or `predict` of a regressor, returns for them: an array of one dimension
     less for one row. Rows are checked for their length and for numbers that are not finite. It follows the
     parameters of the estimator until the next `fit`. Each thread needs one of its own.
+
+    Parameters
+    ----------
+    network : Network
+    theta : ndarray of shape (parameters,)
+    finish : callable
+        Makes of the network's outputs, of shape (n, outputs), what is returned.
+    engine : {"compiled", "interpreted"}
     """
 
-    def __init__(self, network: Network, theta: Array, pair: bool, flatten: bool, engine: Engine) -> None:
+    def __init__(
+        self, network: Network, theta: Array, finish: Callable[[Array], Array], engine: Engine
+    ) -> None:
         self._run = make_run(Objective(network), Training(), engine)
-        self._theta, self._pair, self._flatten = theta, pair, flatten
+        self._theta, self._finish = theta, finish
         self._dtype, self._inputs = np.dtype(network.dtype), network.inputs
 
     def __call__(self, x: Any) -> Array:
@@ -47,15 +58,8 @@ class Predictor:
             X = X[None]
         if X.ndim != 2 or X.shape[1] != self._inputs or not np.isfinite(X).all():
             self._refuse(X)
-        out = self._predict(X)
-        if self._flatten:
-            out = out[:, 0]
+        out = self._finish(self._run.predict(self._theta, X))
         return out[0] if single else out
-
-    def _predict(self, X: Array) -> Array:
-        if not self._pair:
-            return self._run.predict(self._theta, X)  # type: ignore[no-any-return]
-        return self._run.predict_pair(self._theta, X)  # type: ignore[no-any-return]
 
     def _refuse(self, X: Array) -> NoReturn:
         if X.ndim != 2 or X.shape[1] != self._inputs:

@@ -242,11 +242,6 @@ class Run:
         with np.errstate(all="ignore"):
             return predict(self.network, self.values(theta, X))
 
-    def predict_pair(self, theta: Array, X: Any) -> Array:
-        """Of a network with one output, the probabilities of both classes, of shape (n, 2)."""
-        output = self.predict(theta, X)
-        return np.concatenate([1 - output, output], axis=1)
-
     def loss(self, theta: Any, batch: Batch) -> Any:
         """Loss of all given rows with penalties."""
         with np.errstate(all="ignore"):

@@ -223,8 +223,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def _predictor_form(self) -> tuple[bool, bool]:
-        return False, self.n_outputs_ == 1
+    def _predicted(self, output: Array) -> Array:
+        return self._from_output(output)
 
     def predict(self, X: Any) -> Array:
         """The predicted number (or numbers) of each row.

@@ -20,7 +20,9 @@ from threadpoolctl import ThreadpoolController
 
 @lru_cache(maxsize=1)
 def blas() -> Any:
-    """The controller of all BLAS libraries that are loaded."""
+    """The controller of all BLAS libraries: NumPy's, and SciPy's, which compiled code calls."""
+    import scipy.linalg.cython_blas  # noqa: F401 - only a library that is loaded can be controlled
+
     return ThreadpoolController().select(user_api="blas")
 
 
@@ -31,8 +33,7 @@ class Quiet:
         self.lock, self.inside = threading.Lock(), 0
         self.before: list[int] = []
 
-    def enter(self) -> None:
-        """Come in."""
+    def __enter__(self) -> None:
         with self.lock:
             self.inside += 1
             if self.inside == 1:
@@ -41,8 +42,7 @@ class Quiet:
                 for library in libraries:
                     library.set_num_threads(1)
 
-    def leave(self) -> None:
-        """Go out."""
+    def __exit__(self, *error: object) -> None:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
@@ -93,11 +93,10 @@ def gathered(wanted: int) -> Iterator[int]:
     """
     count = min(wanted, allowed()) if wanted > 1 else 1
     mine = count > 1 and CREW.lock.acquire(blocking=False)
-    QUIET.enter()
     try:
-        yield count if mine else 1
+        with QUIET:
+            yield count if mine else 1
     finally:
-        QUIET.leave()
         if mine:
             CREW.lock.release()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,13 @@ from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
 from chainrule.spec import Training
 from chainrule.trace_equation import Equation, factor, number, plain
+
+
+def not_all_units(part: str, layer: int, shown: Sequence[int], total: int) -> Iterator[Equation]:
+    """A remark, where only some units of a layer are written out."""
+    if len(shown) < total:
+        text = f"{len(shown)} of {total} units are written out, those that matter most for this row"
+        yield Equation(part, layer, "", text)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from chainrule.parameters import Layout
 from chainrule.reference import values
 from chainrule.trace_equation import Equation, factor, largest, number, plain
 from chainrule.trace_numbers import constants, parameters, put_in, where
-from chainrule.trace_step import Step
+from chainrule.trace_step import Step, not_all_units
 
 Pair = tuple[str, str, float, float]  # two symbols, two numbers
 
@@ -57,12 +57,6 @@ def _units(step: Step, index: int) -> list[int]:
         layout = Layout(step.objective.network)
         weight = a * np.abs(layout.view(step.theta, index + 1, "W")).sum(axis=1)
     return largest(weight.sum(axis=0), step.units)[0]
-
-
-def _left_out(part: str, layer: int, shown: Sequence[int], total: int) -> Iterator[Equation]:
-    if len(shown) < total:
-        text = f"{len(shown)} of {total} units are written out, those that matter most for this row"
-        yield Equation(part, layer, "", text)
 
 
 def _sum(step: Step, pairs: Sequence[Pair], bias: tuple[str, float] | None = None) -> tuple[str, str]:
@@ -112,7 +106,7 @@ def _forward(step: Step, chosen: Sequence[list[int]], row: int) -> Iterator[Equa
     for index in range(len(run.A)):
         x = run.input_of(index)[row]
         W, b = layout.view(step.theta, index, "W"), layout.view(step.theta, index, "b")
-        yield from _left_out("forward", index + 1, chosen[index], len(b))
+        yield from not_all_units("forward", index + 1, chosen[index], len(b))
         for j in chosen[index]:
             pairs: list[Pair] = [
                 (f"w_{{{i},{j}}}^[{index + 1}]", _received(step, index, i, row), float(W[i, j]), float(x[i]))
@@ -192,7 +186,7 @@ def _loss(step: Step, shown: Sequence[int]) -> Iterator[Equation]:
     yield Equation("loss", None, row.name, plain(row.latex), because=row.source)
     if constants(row):
         yield Equation("loss", None, "", constants(row))
-    yield from _left_out("loss", len(step.run.A), shown, step.losses.shape[1])
+    yield from not_all_units("loss", len(step.run.A), shown, step.losses.shape[1])
     for place in _rows(step):
         yield from _said(step, place, "loss")
         for k in shown:
@@ -253,7 +247,7 @@ def _backward(step: Step, chosen: Sequence[list[int]]) -> Iterator[Equation]:
     for row in _rows(step):
         yield from _said(step, row, "backward")
         for index in layers:
-            yield from _left_out("backward", index + 1, chosen[index], step.run.A[index].shape[1])
+            yield from not_all_units("backward", index + 1, chosen[index], step.run.A[index].shape[1])
             for j in chosen[index]:
                 yield from _value_slope(step, row, index, j)
                 yield _slope(step, row, index, j)

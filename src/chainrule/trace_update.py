@@ -12,7 +12,7 @@ from chainrule.parameters import Array, Layout
 from chainrule.problem import decay_free
 from chainrule.trace_equation import Equation, factor, largest, number
 from chainrule.trace_numbers import assignments, parameters, put_in, renamed, with_matrices
-from chainrule.trace_step import Step
+from chainrule.trace_step import Step, not_all_units
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,8 @@ def units(step: Step, chosen: Sequence[list[int]]) -> Iterator[Equation]:
     yield from step.update_remarks()
     layout = Layout(step.objective.network)
     for index, picked in enumerate(chosen):
-        layer, count = index + 1, step.run.A[index].shape[1]
-        if len(picked) < count:
-            text = f"{len(picked)} of {count} units are written out, those that matter most for this row"
-            yield Equation("update", layer, "", text)
+        layer = index + 1
+        yield from not_all_units("update", layer, picked, step.run.A[index].shape[1])
         W, b = _layer(step, layout, index, "W"), _layer(step, layout, index, "b")
         for j in picked:
             shown, hidden = largest(W[2][:, j], step.moves)

@@ -41,7 +41,7 @@ def gather(data, order, begin, X, Y):
                 target[data.columns[at]] += data.values[at]
     for i in range(rows.size):
         source, target = data.Y[rows[i]], Y[i]
-        for k in range(target.size):
+        for k in range(source.size):  # none, where there are no targets
             target[k] = source[k]
 
 
