@@ -105,10 +105,13 @@ def term_sizes(objective: Objective, theta: Array, batch: Batch) -> Array:
         run = reference.forward(objective.network, theta, reference.dense(batch.X))
         reference.backward(objective.network, theta, run, batch.Y, batch.weights)
     sizes = np.zeros(layout.size)
-    for index in range(len(objective.network.layers)):
-        received, dZ = np.abs(run.input_of(index)), np.abs(run.dZ[index])
-        layout.view(sizes, index, "W")[...] = received.T @ dZ
-        layout.view(sizes, index, "b")[...] = dZ.sum(axis=0)
+    for index, layer in enumerate(objective.network.layers):
+        stretch = layout.layer_slice(index)
+        received, term = run.input_of(index), np.zeros(stretch.stop - stretch.start)
+        for i in range(len(received)):
+            X, dZ = received[i : i + 1], run.dZ[index][i : i + 1]
+            reference.back(layer, dZ, X, theta[stretch], np.empty((0, X.shape[1])), term)
+            sizes[stretch] += np.abs(term)
     for name, strength in objective.strengths.items():
         for block in layout.blocks:
             if block.is_weight:

@@ -10,9 +10,23 @@ from chainrule import team, templates
 from chainrule.equations.optimisers import Optimiser
 from chainrule.native import COMPILED, LINE
 from chainrule.parameters import Array
-from chainrule.plan import ALIGNED, INPUTS, P0, P1, PIECE, SLICES, UNITS, Desk, Rows, Space, Team
-from chainrule.planning import _jacobian_address, loops, make_method, make_plan, make_rows, make_ticket
-from chainrule.problem import Batch, Objective, Stretch
+from chainrule.plan import (
+    ALIGNED,
+    INPUTS,
+    P0,
+    P1,
+    PIECE,
+    ROWS,
+    SLICES,
+    UNITS,
+    WIDTH,
+    Desk,
+    Rows,
+    Space,
+    Team,
+)
+from chainrule.planning import loops, make_method, make_plan, make_rows, make_ticket
+from chainrule.problem import Batch, Objective, Pace, Stretch
 
 FEW = 32  # rows that are predicted by the short way
 CHUNK = 2048  # rows of a full-batch pass that are in the workspace at once
@@ -29,9 +43,13 @@ class Run:
         Network, penalties and how they scale.
     optimiser : Optimiser, optional
         Needed by `steps` only.
+    pace : Pace, optional
+        How fast each parameter moves beside the others.
     """
 
-    def __init__(self, objective: Objective, optimiser: Optimiser | None = None) -> None:
+    def __init__(
+        self, objective: Objective, optimiser: Optimiser | None = None, pace: Pace | None = None
+    ) -> None:
         self.objective = objective
         self.network = objective.network
         self.dtype = objective.network.dtype
@@ -39,7 +57,7 @@ class Run:
         self.loops = loops(self.dtype)
         self.method, self._scalars = None, 0
         if optimiser and optimiser.step:
-            self.method, self._scalars = make_method(optimiser, self.dtype)
+            self.method, self._scalars = make_method(optimiser, pace or Pace(), objective.layout)
         self._spaces: list[Space] = []
         self._desks: list[Desk] = []
         self._data: tuple[Any, Rows] | None = None
@@ -51,28 +69,39 @@ class Run:
         """A workspace for that many rows, kept from call to call."""
         while len(self._spaces) <= rank:
             self._spaces.append(Space(np.empty(0, self.dtype), np.empty(0, self.dtype)))
-        if self._spaces[rank].weights.size < rows:
-            columns = int(self.plan.places[1])
-            self._spaces[rank] = Space(np.empty(rows * columns, self.dtype), np.empty(rows, self.dtype))
+        if self._spaces[rank].weights.size < rows * self.network.members:
+            columns, members = int(self.plan.places[WIDTH]), self.network.members
+            self._spaces[rank] = Space(
+                np.empty(rows * columns, self.dtype), np.empty(rows * members, self.dtype)
+            )
         return self._spaces[rank]
 
     def _desk(self, rows: int, rank: int) -> Desk:
         """What a member of the team needs for that many rows of its own."""
         scratch = self._scratch(rows)
         while len(self._desks) <= rank:
-            scalars = np.zeros((2, max(self._scalars, 1)), self.dtype)
-            self._desks.append(Desk(np.empty(0), np.empty(self._most_at_once(), self.dtype), scalars))
+            self._desks.append(self._new_desk())
         desk = self._desks[rank]
         if desk.scratch.size < scratch:
             self._desks[rank] = desk._replace(scratch=np.empty(scratch))
         return self._desks[rank]
 
+    def _new_desk(self) -> Desk:
+        method = self.method
+        groups, count = (1, 1) if method is None else (len(method.factors), method.parameters.size)
+        return Desk(
+            np.empty(0),
+            np.empty(self._most_at_once(), self.dtype),
+            np.zeros((groups, max(self._scalars, 1)), self.dtype),
+            np.zeros((groups, count)),
+        )
+
     def _scratch(self, rows: int) -> int:
         """Size of the scratch of the loss and of coupled activations."""
-        pairs = zip(self.network.layers, self.network.activations, strict=True)
-        widest = max([self.network.outputs, *(layer.units for layer, row in pairs if row.coupled)])
+        pairs = zip(self.plan.layers[:, UNITS], self.network.activations, strict=True)
+        widest = max([self.network.outputs, *(int(units) for units, row in pairs if row.coupled)])
         block = int(templates.block_rows(widest))
-        return max(rows * self.network.outputs, block * (3 * widest + 5))
+        return max(rows * self.network.widths[-1], block * (3 * widest + 5))
 
     def _most_at_once(self) -> int:
         """Parameters whose gradient is in a member's scratch at once."""
@@ -80,7 +109,7 @@ class Run:
         for at in self.plan.layers:
             size, row = at[P1] - at[P0], at[UNITS]
             rest = size - at[INPUTS] * row  # the biases, which come with each piece
-            most = max(most, min(size, max(PIECE, row) + rest) if at[SLICES] else size)
+            most = max(most, min(size, max(PIECE, row) + rest) if at[SLICES] == ROWS else size)
         return int(most)
 
     def _members(self, rows: int, repeats: float) -> int:
@@ -91,8 +120,9 @@ class Run:
         return max(1, min(work // MEMBER, rows // ALIGNED))
 
     def _team(self, count: int) -> Team:
-        shares = np.zeros((2, count, LINE))
-        return Team(np.zeros(2 * LINE, np.int64), shares[0], shares[1])
+        shares = np.zeros((3, count, LINE))
+        kept = self.objective.layout.size if self.method is not None and self.method.clip[0] else 0
+        return Team(np.zeros(2 * LINE, np.int64), *shares, np.empty(kept, self.dtype))
 
     def _rows(self, batch: Batch) -> Rows:
         if self._data is None or self._data[0] is not batch:
@@ -107,7 +137,8 @@ class Run:
         n, depth = X.shape[0], len(self.network.layers)
         layer %= depth
         rows, order = make_rows(X, None, None, self.dtype), np.arange(n)
-        out = np.empty((n, self.network.layers[layer].units), self.dtype)
+        width = self.network.outputs if link else self.network.widths[layer + 1]
+        out = np.empty((n, width), self.dtype)
         chunk = max(1, min(n, CHUNK))
         with team.gathered(self._members(chunk, n / chunk)) as count:
             each = max(1, min(chunk, -(-n // count)))
@@ -142,10 +173,8 @@ class Run:
 
     def _evaluate(self, theta: Array, batch: Batch, want: bool) -> tuple[float, Array]:
         n = len(batch)
-        chunk, gradient = max(1, min(n, CHUNK)), np.empty(self.objective.layout.size, self.dtype)
+        chunk, gradient = max(1, min(n, CHUNK)), np.zeros(self.objective.layout.size, self.dtype)
         space, order, data = self._space(chunk), np.arange(n), self._rows(batch)
-        if not want:
-            gradient[:] = 0  # the penalties' derivative is added to it all the same
         with team.gathered(self._members(chunk, n / chunk)) as count:
             crew, desks = self._team(count), [self._desk(chunk, rank) for rank in range(count)]
 
@@ -166,15 +195,11 @@ class Run:
 
     def jacobian(self, theta: Array, X: Any) -> tuple[Array, Array]:
         """The last layer's values (n, outputs) and their derivatives (n, outputs, parameters)."""
-        n, outputs = X.shape[0], self.network.outputs
-        rows = make_rows(X, None, None, self.dtype)
+        n, outputs = X.shape[0], self.network.widths[-1]
+        rows, order = make_rows(X, None, None, self.dtype), np.arange(n)
         J = np.zeros((n, outputs, self.objective.layout.size), self.dtype)
-        kinds = [_jacobian_address(layer.kind, self.dtype) for layer in self.network.layers]
-        order = np.arange(n)
         with team.gathered(1):
-            self.loops.run_jacobian(
-                self.plan, np.array(kinds), rows, theta, self._space(n), self._desk(n, 0), order, J
-            )
+            self.loops.run_jacobian(self.plan, rows, theta, self._space(n), self._desk(n, 0), order, J)
         return self.values(theta, X), J
 
     def steps(self, stretch: Stretch) -> int:

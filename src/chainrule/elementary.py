@@ -11,6 +11,7 @@ Functions; Muller 2016, Elementary Functions, chapters 3 and 11):
     log x = e log 2 + 2 artanh s,          s = (m - 1) / (m + 1),  x = 2^e m,  1/sqrt 2 <= m < sqrt 2
     tanh x = -q / (2 + q),                 q = exp(-2 x) - 1,      x >= 0
     erfc x = exp(-x^2) t g(2 t - 1),       t = 2 / (2 + x),        x >= 0
+    cos 2 pi u = sin 2 pi (1/4 - |r|),     r = u - k,              |r| <= 1/2
 
 where g is expanded in Chebyshev polynomials (the variable as in Shepherd & Laframboise 1981, Math. Comp. 36).
 """
@@ -118,9 +119,12 @@ def powers(i):
     return double((half + bias) << place), double((i - half + bias) << place)
 
 
-def elementary(exp_terms: int, log_terms: int, erfc_terms: int) -> SimpleNamespace:
+def elementary(exp_terms: int, log_terms: int, erfc_terms: int, sine_terms: int) -> SimpleNamespace:
     """The functions with series of that many terms."""
     made = SimpleNamespace()
+    turn = 2 * math.pi
+    sine = [(-1) ** k * turn ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(sine_terms)]
+    _add_waves(made, polynomial(sine))
     _add_exponentials(made, polynomial([1 / math.factorial(k) for k in range(2, exp_terms + 2)]))
     _add_logarithms(made, polynomial([2 / (2 * k + 3) for k in range(log_terms)]))
     _add_erfc(made, made.exp, polynomial(list(chebyshev.cheb2poly(ERFC[:erfc_terms]))))
@@ -181,6 +185,22 @@ def _add_logarithms(made: SimpleNamespace, artanh: Scalar) -> None:
     made.log, made.log1p = log, log1p
 
 
+def _add_waves(made: SimpleNamespace, sine: Scalar) -> None:
+    @inlined
+    def cos_turns(u):
+        t = 0.25 - abs(u - np.floor(u + 0.5))
+        return t * sine(t * t)
+
+    @inlined
+    def sin_turns(u):
+        r = u - np.floor(u + 0.5)
+        a = abs(r)
+        t = math.copysign(0.5 - a if a > 0.25 else a, r)
+        return t * sine(t * t)
+
+    made.cos_turns, made.sin_turns = cos_turns, sin_turns
+
+
 def _add_erfc(made: SimpleNamespace, exp: Scalar, g: Scalar) -> None:
     @inlined
     def erfc(x):
@@ -196,5 +216,5 @@ def _add_erfc(made: SimpleNamespace, exp: Scalar, g: Scalar) -> None:
     made.erfc = erfc
 
 
-NARROW = elementary(exp_terms=7, log_terms=5, erfc_terms=14)
-WIDE = elementary(exp_terms=12, log_terms=11, erfc_terms=27)
+NARROW = elementary(exp_terms=7, log_terms=5, erfc_terms=14, sine_terms=8)
+WIDE = elementary(exp_terms=12, log_terms=11, erfc_terms=27, sine_terms=11)

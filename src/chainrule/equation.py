@@ -214,6 +214,16 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
+def cos_turns(u: Any) -> Any:
+    """The cosine of an angle in turns: cos(2 pi u)."""
+    return np.cos(2 * np.pi * (u - np.round(np.real(u))))
+
+
+def sin_turns(u: Any) -> Any:
+    """The sine of an angle in turns: sin(2 pi u)."""
+    return np.sin(2 * np.pi * (u - np.round(np.real(u))))
+
+
 def erfc(x: Any) -> Any:
     """Complementary error function, 1 - erf(x)."""
     from scipy.special import erfc as scipy_erfc
@@ -253,7 +263,7 @@ def matrix(p: Any, first: Any, rows: Any, columns: Any) -> Any:
 
 def dot(A: Any, B: Any, out: Any) -> None:
     """Matrix product: out = A B."""
-    np.dot(A, B, out=out)
+    np.matmul(A, B, out=out)
 
 
 def add_to_rows(Z: Any, b: Any) -> None:
@@ -266,6 +276,20 @@ def column_sums(Z: Any, out: Any) -> None:
     np.sum(Z, axis=0, out=out)
 
 
-def outer(x: Any, y: Any, out: Any) -> None:
-    """out[i, j] = x[i] y[j]."""
-    np.multiply(x[:, None], y[None, :], out=out)
+def multiply(A: Any, factor: Any) -> None:
+    """A[...] = factor A[...]."""
+    A *= factor
+
+
+def take_rows(E: Any, codes: Any, out: Any) -> None:
+    """out[i, :] = E[codes[i], :]; a code outside of E stands for the nearest row."""
+    out[...] = E[_row_numbers(codes, len(E))]
+
+
+def add_at_rows(G: Any, codes: Any, out: Any) -> None:
+    """out[codes[i], :] += G[i, :] for every row i."""
+    np.add.at(out, _row_numbers(codes, len(out)), G)
+
+
+def _row_numbers(codes: Any, rows: int) -> Any:
+    return np.clip(np.nan_to_num(np.real(codes)), 0, rows - 1).astype(np.int64)

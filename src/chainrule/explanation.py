@@ -132,7 +132,7 @@ def _step(model: Any, X: Any, y: Any, known: bool, names: Any, outputs: Any, cho
     rate = float(model.learning_rate_init)
     if chosen.memory and state is not None and not optimiser.full_batch:
         training = model._training(np.iinfo(np.int64).max)  # a rate does not hang on the number of rows
-        rate = float(train.learning_rates(training, state, 1)[0])
+        rate = float(train.scheduled(training, state, 1)[0, 0])
         if state.slots.shape == (len(optimiser.slots), theta.size):
             options |= {"slots": state.slots, "t": state.t}
     if chosen.dropout:

@@ -27,21 +27,34 @@ from chainrule.plan import (
     C1,
     D_AT,
     DEACTIVATE,
+    DECAY,
+    DROPOUT,
     DZ_AT,
+    FIRST,
     FORWARD,
     INPUTS,
+    MEMBERS,
+    NONE,
+    OUTPUTS,
     P0,
     P1,
+    PARTS,
     PIECE,
+    RATE,
+    ROWS,
+    S0,
+    S1,
     SLICES,
     UNITS,
+    WHOLE,
     X_AT,
+    Y_AT,
     Z_AT,
     Desk,
     Plan,
     Space,
 )
-from chainrule.workspace import gather, lent, rows_of, share, total_weight, view, weigh_rows
+from chainrule.workspace import gather, lent, rows_of, share, total_weight, weigh_rows
 
 
 def drop(values, out, key, first, rate):
@@ -55,22 +68,25 @@ def drop(values, out, key, first, rate):
             o[i] = 0
 
 
-def forward_pass(plan, theta, space, desk, n, first, last, seed, t, training):
-    """Forward through the layers, of rows first to last."""
+def part(space, at, column, width, n, first, last):
+    """Rows first to last of a layer's array, or as many times its members; `width` values each."""
+    return rows_of(space.work, at[column], n, at[MEMBERS], at[width], first, last)
+
+
+def forward_pass(plan, theta, space, desk, n, first, last, seed, t, dropping):
+    """Forward through the layers, of rows first to last; `dropping` is a factor on the rates of dropout."""
     for index in range(plan.layers.shape[0]):
         at = plan.layers[index]
-        units = at[UNITS]
-        X = rows_of(space.work, at[X_AT], n, at[INPUTS], first, last)
-        Z = rows_of(space.work, at[Z_AT], n, units, first, last)
-        call_forward(at[FORWARD], (X, theta[at[P0] : at[P1]], Z))
-        A = rows_of(space.work, at[A_AT], n, units, first, last)
+        X, Z = part(space, at, X_AT, INPUTS, n, first, last), part(space, at, Z_AT, UNITS, n, first, last)
+        call_forward(at[FORWARD], (X, theta[at[P0] : at[P1]], plan.sizes[at[S0] : at[S1]], Z))
+        A = part(space, at, A_AT, UNITS, n, first, last)
         if at[ACTIVATE] >= 0:
             call_activate(at[ACTIVATE], (Z, plan.constants[at[C0] : at[C1]], A, desk.scratch))
         if at[D_AT] != at[A_AT]:
-            D = rows_of(space.work, at[D_AT], n, units, first, last)
-            if training:
+            D, rate = part(space, at, D_AT, UNITS, n, first, last), plan.dropout[index] * dropping
+            if rate > 0:
                 key = layer_key(seed, np.uint64(t), np.uint64(index))
-                drop(A, D, key, first * units, plan.dropout[index])
+                drop(A, D, key, first * at[MEMBERS] * at[UNITS], rate)
             else:
                 D[:] = A
 
@@ -78,41 +94,43 @@ def forward_pass(plan, theta, space, desk, n, first, last, seed, t, training):
 def loss_pass(plan, space, desk, n, first, last, weighted, scale):
     """The loss of rows first to last (not yet divided), and its derivative."""
     layer = plan.layers[plan.layers.shape[0] - 1]
-    Z = rows_of(space.work, layer[D_AT], n, layer[UNITS], first, last)
-    Y = rows_of(space.work, plan.places[0], n, layer[UNITS], first, last)
-    dZ = rows_of(space.work, layer[DZ_AT], n, layer[UNITS], first, last)
-    w = space.weights[first:last] if weighted else space.weights[:0]
+    K, members = plan.places[OUTPUTS], plan.places[PARTS]
+    Z = rows_of(space.work, layer[D_AT], n, members, K, first, last)
+    Y = rows_of(space.work, plan.places[Y_AT], n, members, K, first, last)
+    dZ = rows_of(space.work, layer[DZ_AT], n, members, K, first, last)
+    w = space.weights[first * members : last * members] if weighted else space.weights[:0]
     arguments = (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ, desk.scratch)
     return call_loss(plan.loss[0], arguments)
 
 
-def backward_pass(plan, theta, space, n, first, last, seed, t, training):
-    """Backward through the layers, of rows first to last: the derivatives of all Z."""
+def backward_pass(plan, theta, space, n, first, last, seed, t, dropping):
+    """Backward through the layers, of rows first to last: the derivatives of all Z.
+
+    It ends at the first layer with something to learn; what comes before needs none.
+    """
     for index in range(plan.layers.shape[0] - 1, -1, -1):
         at = plan.layers[index]
-        units = at[UNITS]
-        dA = rows_of(space.work, at[DZ_AT], n, units, first, last)
-        if training and at[D_AT] != at[A_AT]:
+        dA, rate = part(space, at, DZ_AT, UNITS, n, first, last), plan.dropout[index] * dropping
+        if rate > 0:
             key = layer_key(seed, np.uint64(t), np.uint64(index))
-            drop(dA, dA, key, first * units, plan.dropout[index])
+            drop(dA, dA, key, first * at[MEMBERS] * at[UNITS], rate)
         if at[DEACTIVATE] >= 0:
-            Z = rows_of(space.work, at[Z_AT], n, units, first, last)
-            A = rows_of(space.work, at[A_AT], n, units, first, last)
+            Z, A = part(space, at, Z_AT, UNITS, n, first, last), part(space, at, A_AT, UNITS, n, first, last)
             call_deactivate(at[DEACTIVATE], (Z, A, plan.constants[at[C0] : at[C1]], dA))
-        if index > 0:
-            X = rows_of(space.work, at[X_AT], n, at[INPUTS], first, last)
-            dX = rows_of(space.work, plan.layers[index - 1, DZ_AT], n, at[INPUTS], first, last)
+        if index > plan.places[FIRST]:
+            X, before = part(space, at, X_AT, INPUTS, n, first, last), plan.layers[index - 1, DZ_AT]
+            dX = rows_of(space.work, before, n, at[MEMBERS], at[INPUTS], first, last)
             p = theta[at[P0] : at[P1]]
-            call_backward(at[BACKWARD], (dA, X, p, dX, p[:0]))
+            call_backward(at[BACKWARD], (dA, X, p, plan.sizes[at[S0] : at[S1]], dX, p[:0]))
 
 
 def load(plan, data, order, begin, n, first, last, space):
     """Bring a member's rows, and the weights of all, into the workspace; returns the weights' sum."""
-    layer, output = plan.layers[0], plan.layers[plan.layers.shape[0] - 1]
-    X = rows_of(space.work, layer[X_AT], n, layer[INPUTS], first, last)
-    Y = rows_of(space.work, plan.places[0], n, output[UNITS], first, last)
+    layer, members = plan.layers[0], plan.places[PARTS]
+    X = rows_of(space.work, layer[X_AT], n, 1, layer[INPUTS] * layer[MEMBERS], first, last)
+    Y = rows_of(space.work, plan.places[Y_AT], n, 1, plan.places[OUTPUTS] * members, first, last)
     gather(data, order, begin + first, X, Y)
-    return weigh_rows(data, order, begin, n, space.weights)
+    return weigh_rows(data, order, begin, n, members, space.weights)
 
 
 def penalty_scale(plan, total):
@@ -137,28 +155,35 @@ def penalise(plan, theta, gradient, start, stop, scale):
     return total
 
 
-def move(plan, method, theta, gradient, slots, start, stop, scalars):
+def prepare(method, desk, rate, decay, t):
+    """What the optimiser's step takes for each group of parameters, at a learning rate and a decay."""
+    for group in range(method.factors.shape[0]):
+        values = desk.parameters[group]
+        values[:] = method.parameters
+        if method.decay[0] >= 0:
+            values[method.decay[0]] *= decay * method.factors[group, 1]
+        arguments = (rate * method.factors[group, 0], t, values, desk.scalars[group])
+        call_scalars(method.address[1], arguments)
+
+
+def move(method, theta, gradient, slots, start, stop, scalars):
     """The optimiser's step of parameters start to stop, whose gradient is given."""
-    if method.decays[0] == 0:
-        arguments = (theta[start:stop], gradient[: stop - start], slots, start, scalars[0])
-        call_update(method.address[0], arguments)
-        return
-    for s in range(plan.segments.shape[0]):
-        begin, end = max(plan.segments[s, 0], start), min(plan.segments[s, 1], stop)
+    for s in range(method.segments.shape[0]):
+        begin, end = max(method.segments[s, 0], start), min(method.segments[s, 1], stop)
         if begin < end:
             w, g = theta[begin:end], gradient[begin - start : end - start]
-            arguments = (w, g, slots, begin, scalars[plan.segments[s, 2]])
+            arguments = (w, g, slots, begin, scalars[method.segments[s, 2]])
             call_update(method.address[0], arguments)
 
 
 def pieces(plan, index, rank, count):
     """A member's slices of a layer's parameters: the first, the one after the last, how many at once."""
     at = plan.layers[index]
-    if at[SLICES] == 0:
-        mine = rank == index % count
-        return 0, 1 if mine else 0, 1
-    first, last = share(at[INPUTS], rank, count)
-    return first, last, max(1, PIECE // at[UNITS])
+    if at[SLICES] == ROWS:
+        first, last = share(at[INPUTS], rank, count)
+        return first, last, max(1, PIECE // at[UNITS])
+    mine = at[SLICES] == WHOLE and rank == index % count
+    return 0, 1 if mine else 0, 1
 
 
 def piece_gradient(plan, theta, space, n, index, first, last, gradient):
@@ -168,29 +193,55 @@ def piece_gradient(plan, theta, space, n, index, first, last, gradient):
     its own equation serves; what that says of b holds for the whole, and counts with the last slice.
     """
     at = plan.layers[index]
-    dZ, X = view(space.work, at[DZ_AT], n, at[UNITS]), view(space.work, at[X_AT], n, at[INPUTS])
-    p = theta[at[P0] : at[P1]]
-    if at[SLICES] == 0:
-        call_backward(at[BACKWARD], (dZ, X, p, X[:0], gradient[: p.size]))
+    dZ, X = part(space, at, DZ_AT, UNITS, n, 0, n), part(space, at, X_AT, INPUTS, n, 0, n)
+    p, sizes = theta[at[P0] : at[P1]], plan.sizes[at[S0] : at[S1]]
+    if at[SLICES] != ROWS:
+        call_backward(at[BACKWARD], (dZ, X, p, sizes, X[:0], gradient[: p.size]))
         return at[P0], at[P1]
     begin, end = first * at[UNITS], last * at[UNITS]
     rest = p.size - at[INPUTS] * at[UNITS]
     dp = gradient[: end - begin + rest]
-    call_backward(at[BACKWARD], (dZ, X[:, first:last], p, X[:0], dp))
+    call_backward(at[BACKWARD], (dZ, X[:, first:last], p, sizes, X[:0], dp))
     return at[P0] + begin, at[P0] + end + (rest if last == at[INPUTS] else 0)
 
 
-def update_pass(plan, method, theta, slots, space, desk, n, rank, count, scale):
-    """The gradient of a member's parameters, their penalties and their step; returns the penalties."""
-    total = 0.0
+def update_pass(plan, method, theta, slots, space, desk, team, n, rank, count, scale):
+    """The gradient of a member's parameters, their penalties and their step; returns the penalties.
+
+    If the gradient's length is limited, it is kept until all of it is known.
+    """
+    total, square = 0.0, 0.0
     for index in range(plan.layers.shape[0]):
         first, last, most = pieces(plan, index, rank, count)
         for begin in range(first, last, most):
             end = min(begin + most, last)
             start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
             total += penalise(plan, theta, desk.gradient, start, stop, scale)
-            move(plan, method, theta, desk.gradient, slots, start, stop, desk.scalars)
+            if method.clip[0] > 0:
+                square += keep(desk.gradient, team.gradient, start, stop)
+            else:
+                move(method, theta, desk.gradient, slots, start, stop, desk.scalars)
+    if method.clip[0] > 0:
+        team.squares[rank, 0] = square
+        if count > 1:
+            meet(team.counters, count)
+        length = np.sqrt(gathered(team.squares))
+        shorten = method.clip[0] / length if length > method.clip[0] else 1.0
+        first, last = share(theta.size, rank, count)
+        mine = team.gradient[first:last]
+        for i in range(mine.size):
+            mine[i] *= shorten
+        move(method, theta, mine, slots, first, last, desk.scalars)
     return total
+
+
+def keep(gradient, whole, start, stop):
+    """Keep the gradient of parameters start to stop; returns the sum of its squares."""
+    into, square = whole[start:stop], 0.0
+    for i in range(into.size):
+        into[i] = gradient[i]
+        square += float(gradient[i]) * float(gradient[i])
+    return square
 
 
 def gathered(shares):
@@ -204,6 +255,7 @@ def gathered(shares):
 def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, span, rates, losses, seed):
     """Training steps span[0] to span[1] of an epoch; span[2] is the batch size, span[3] the steps before.
 
+    `rates` has a column for each step: the learning rate, and factors on weight decay and on dropout.
     All members of a team call it, each with its rank; each returns the number of steps that were done.
     """
     plan, data, space, desk, team = lent(plan, data, space, desk, team)
@@ -218,10 +270,11 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
         scale = 1 / total if total > 0 else 0.0
         team.losses[rank, 0] = 0.0
         if first < last:
-            forward_pass(plan, theta, space, desk, n, first, last, seed[0], t, True)
+            dropping = rates[DROPOUT, done]
+            forward_pass(plan, theta, space, desk, n, first, last, seed[0], t, dropping)
             weighted = data.weights.size > 0
             team.losses[rank, 0] = loss_pass(plan, space, desk, n, first, last, weighted, scale)
-            backward_pass(plan, theta, space, n, first, last, seed[0], t, True)
+            backward_pass(plan, theta, space, n, first, last, seed[0], t, dropping)
         if count > 1:
             meet(team.counters, count)
         value = gathered(team.losses) * scale
@@ -229,10 +282,11 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
             losses[done] = value
         if not np.isfinite(value):
             return done
-        for free in range(1 + method.decays[0]):
-            call_scalars(method.address[1], (rates[done], t, method.parameters[free], desk.scalars[free]))
-        shrink = penalty_scale(plan, total)
-        team.penalties[rank, 0] = update_pass(plan, method, theta, slots, space, desk, n, rank, count, shrink)
+        prepare(method, desk, rates[RATE, done], rates[DECAY, done], t)
+        shrink = penalty_scale(plan, total / plan.places[PARTS])
+        team.penalties[rank, 0] = update_pass(
+            plan, method, theta, slots, space, desk, team, n, rank, count, shrink
+        )
         if count > 1:
             meet(team.counters, count)
         value += gathered(team.penalties)
@@ -247,17 +301,18 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
     """Loss of all rows with penalties and, if wanted, its gradient; a chunk of rows at a time."""
     plan, data, space, desk, team = lent(plan, data, space, desk, team)
     theta, gradient, order = borrowed(theta), borrowed(gradient), borrowed(order)
-    count, value, total = team.losses.shape[0], 0.0, total_weight(data, order)
+    count, value = team.losses.shape[0], 0.0
+    total = total_weight(data, order, plan.places[PARTS])
     scale = 1 / total if total > 0 else 0.0
     for begin in range(0, order.size, chunk):
         n = min(chunk, order.size - begin)
         first, last = share(n, rank, count)
         load(plan, data, order, begin, n, first, last, space)
         if first < last:
-            forward_pass(plan, theta, space, desk, n, first, last, np.uint64(0), 0, False)
+            forward_pass(plan, theta, space, desk, n, first, last, np.uint64(0), 0, 0.0)
             value += loss_pass(plan, space, desk, n, first, last, data.weights.size > 0, scale)
             if want:
-                backward_pass(plan, theta, space, n, first, last, np.uint64(0), 0, False)
+                backward_pass(plan, theta, space, n, first, last, np.uint64(0), 0, 0.0)
         if want:
             if count > 1:
                 meet(team.counters, count)
@@ -267,7 +322,7 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
     team.losses[rank, 0] = value
     team.penalties[rank, 0] = 0.0
     if rank == 0:
-        shrink = penalty_scale(plan, total)
+        shrink = penalty_scale(plan, total / plan.places[PARTS])
         team.penalties[rank, 0] = penalise(plan, theta, gradient, 0, gradient.size, shrink)
     if count > 1:
         meet(team.counters, count)
@@ -281,11 +336,11 @@ def add_gradient(plan, theta, gradient, space, desk, n, rank, count, anew):
         for begin in range(first, last, most):
             end = min(begin + most, last)
             start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
-            part = gradient[start:stop]
+            into = gradient[start:stop]
             if anew:
-                part[:] = 0
-            for i in range(part.size):
-                part[i] += desk.gradient[i]
+                into[:] = 0
+            for i in range(into.size):
+                into[i] += desk.gradient[i]
 
 
 def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer, link, out):
@@ -298,27 +353,45 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
     for begin in range(rank * chunk, order.size, chunk * count):
         n = min(chunk, order.size - begin)
         load(plan, data, order, begin, n, 0, n, space)
-        forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
-        A, part = view(space.work, at[D_AT], n, at[UNITS]), out[begin : begin + n]
+        forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, 0.0)
         if link:
-            call_activate(plan.loss[1], (A, plan.loss_constants[:0], part, desk.scratch))
+            predict_pass(plan, space, desk, n, out[begin : begin + n])
         else:
-            part[:] = A
+            out[begin : begin + n] = rows_of(space.work, at[D_AT], n, 1, out.shape[1], 0, n)
+
+
+def predict_pass(plan, space, desk, n, out):
+    """Predictions from the last layer's values: through the loss's link, and the mean over the members."""
+    at, K, members = plan.layers[plan.layers.shape[0] - 1], plan.places[OUTPUTS], plan.places[PARTS]
+    Z = rows_of(space.work, at[D_AT], n, members, K, 0, n)
+    if members == 1:
+        call_activate(plan.loss[1], (Z, plan.loss_constants[:0], out, desk.scratch))
+        return
+    each = rows_of(space.work, at[DZ_AT], n, members, K, 0, n)
+    call_activate(plan.loss[1], (Z, plan.loss_constants[:0], each, desk.scratch))
+    for i in range(n):
+        for k in range(K):
+            total = 0.0
+            for m in range(members):
+                total += each[i * members + m, k]
+            out[i, k] = total / members
 
 
 def opened(ticket):
     """A plan, parameters and room from their addresses and sizes: see `chainrule.planning.make_ticket`."""
     depth, columns = ticket[0], ticket[1]
-    layers, places = integers_at(ticket[2], depth * columns), integers_at(ticket[4], 2)
+    layers, places = integers_at(ticket[2], depth * columns), integers_at(ticket[4], ticket[5])
     constants, theta = numbers_at(ticket[6], ticket[7]), numbers_at(ticket[8], ticket[9])
     dropout, loss = reals_at(ticket[10], depth), integers_at(ticket[12], 2)
     loss_constants, none = numbers_at(ticket[14], ticket[15]), integers_at(ticket[2], 0)
+    sizes = integers_at(ticket[20], ticket[21])
     plan = Plan(
-        matrix_at(layers, 0, depth, columns), constants, dropout, loss, loss_constants, none, dropout[:0],
-        matrix_at(none, 0, 0, 3), places, none,
+        matrix_at(layers, 0, depth, columns), constants, sizes, dropout, loss, loss_constants, none,
+        dropout[:0], matrix_at(none, 0, 0, 3), places, none,
     )  # fmt: skip
     space = Space(numbers_at(ticket[16], ticket[17]), constants[:0])
-    desk = Desk(reals_at(ticket[18], ticket[19]), constants[:0], matrix_at(constants, 0, 0, 1))
+    scratch = reals_at(ticket[18], ticket[19])
+    desk = Desk(scratch, constants[:0], matrix_at(constants, 0, 0, 1), matrix_at(scratch, 0, 0, 1))
     return plan, theta, space, desk
 
 
@@ -329,36 +402,42 @@ def run_rows(ticket, X, out):
     """
     plan, theta, space, desk = opened(ticket)
     X, out, n = borrowed(X), borrowed(out), X.shape[0]
-    first, last = plan.layers[0], plan.layers[plan.layers.shape[0] - 1]
-    inputs, given = flat(view(space.work, first[X_AT], n, first[INPUTS])), flat(X)
+    given = flat(X)
+    inputs = space.work[: given.size]  # the first layer's X is the first of all
     for i in range(inputs.size):
         inputs[i] = given[i]
-    forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
-    A = view(space.work, last[D_AT], n, last[UNITS])
-    call_activate(plan.loss[1], (A, plan.loss_constants[:0], out, desk.scratch))
+    forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, 0.0)
+    predict_pass(plan, space, desk, n, out)
 
 
-def run_jacobian(plan, addresses, data, theta, space, desk, order, J):
-    """J[i, k] = derivatives of output k of row i; all rows fit into the workspace."""
+def run_jacobian(plan, data, theta, space, desk, order, J):
+    """J[i, k] = derivatives of value k of row i of the last layer; all rows fit into the workspace."""
     n, outputs, depth = order.size, J.shape[1], plan.layers.shape[0]
     load(plan, data, order, 0, n, 0, n, space)
-    forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
+    forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, 0.0)
     for k in range(outputs):
-        seed = view(space.work, plan.layers[depth - 1, DZ_AT], n, outputs)
+        seed = rows_of(space.work, plan.layers[depth - 1, DZ_AT], n, 1, outputs, 0, n)
         seed[:] = 0
         seed[:, k] = 1
-        backward_pass(plan, theta, space, n, 0, n, np.uint64(0), 0, False)
+        backward_pass(plan, theta, space, n, 0, n, np.uint64(0), 0, 0.0)
         for index in range(depth):
             at = plan.layers[index]
-            dZ = view(space.work, at[DZ_AT], n, at[UNITS])
-            X = view(space.work, at[X_AT], n, at[INPUTS])
-            rows = np.empty((n, at[P1] - at[P0]), J.dtype)
-            call_jacobian(addresses[index], (dZ, X, rows))
-            J[:, k, at[P0] : at[P1]] = rows
+            if at[SLICES] == NONE:
+                continue
+            p, sizes, dp = (
+                theta[at[P0] : at[P1]],
+                plan.sizes[at[S0] : at[S1]],
+                desk.gradient[: at[P1] - at[P0]],
+            )
+            for i in range(n):
+                dZ = part(space, at, DZ_AT, UNITS, n, i, i + 1)
+                X = part(space, at, X_AT, INPUTS, n, i, i + 1)
+                call_backward(at[BACKWARD], (dZ, X, p, sizes, X[:0], dp))
+                J[i, k, at[P0] : at[P1]] = dp
 
 
 HELPERS = (
-    *workspace.HELPERS, drop, forward_pass, loss_pass, backward_pass, load, penalty_scale, penalise, move,
-    pieces, piece_gradient, update_pass, gathered, add_gradient, opened,
+    *workspace.HELPERS, part, drop, forward_pass, loss_pass, backward_pass, load, penalty_scale, penalise,
+    prepare, move, pieces, piece_gradient, keep, gathered, update_pass, add_gradient, predict_pass, opened,
 )  # fmt: skip
 LOOPS = (run_steps, run_gradient, run_forward, run_rows, run_jacobian)

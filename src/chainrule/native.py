@@ -68,7 +68,7 @@ def flat(matrix: Any) -> Any:
 
 def product(A: Any, B: Any, out: Any) -> None:
     """out = A B, for matrices with one contiguous axis and an `out` whose rows are contiguous."""
-    np.dot(A, B, out=out)
+    np.matmul(A, B, out=out)
 
 
 def vectors(dtype: str) -> Any:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.equations import INITIALISERS, LAYERS
+from chainrule.equations import INITIALISERS
 from chainrule.errors import OptionError
 from chainrule.spec import Network
 
@@ -29,11 +30,8 @@ class Block:
     start: int
     stop: int
     shape: tuple[int, ...]
-
-    @property
-    def is_weight(self) -> bool:
-        """Whether penalties and weight decay apply to it (biases are free)."""
-        return len(self.shape) > 1
+    is_weight: bool = True  # whether penalties and weight decay apply to it (biases are free)
+    frozen: bool = False  # whether it is given and never learnt
 
 
 @dataclass(frozen=True)
@@ -47,21 +45,25 @@ class Layout:
         """All pieces, in order."""
         blocks, start = [], 0
         for index, layer in enumerate(self.network.layers):
-            shapes = LAYERS[layer.kind].shapes(self.network.widths[index], layer.units)
-            for name, shape in shapes.items():
-                blocks.append(Block(index, name, start, start + prod(shape), shape))
+            for name, shape in layer.shapes(self.network.widths[index]).items():
+                weight, frozen = name in layer.row.weights, layer.row.frozen
+                blocks.append(Block(index, name, start, start + prod(shape), shape, weight, frozen))
                 start += prod(shape)
         return tuple(blocks)
 
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return self.blocks[-1].stop
+        return sum(self.network.parameters)
 
     def layer_slice(self, index: int) -> slice:
         """The stretch of the flat vector that belongs to a layer."""
-        mine = [block for block in self.blocks if block.layer == index]
-        return slice(mine[0].start, mine[-1].stop)
+        return self._slices[index]
+
+    @cached_property
+    def _slices(self) -> tuple[slice, ...]:
+        stops = list(accumulate(self.network.parameters))
+        return tuple(map(slice, [0, *stops], stops))
 
     def view(self, theta: Array, index: int, name: str) -> Array:
         """A view of one piece, in its shape."""

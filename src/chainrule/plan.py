@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 # Columns of Plan.layers: addresses, sizes, and places in the parameters, constants and workspace. SLICES is
-# the number of slices that a layer's parameters fall into along its inputs (0: they are one piece).
-COLUMNS = 16
+# the sort of pieces that a layer's parameters fall into: NONE to learn, WHOLE for one piece, or ROWS of the
+# first. INPUTS and UNITS are those of each of its MEMBERS, the equal parts of a row.
+COLUMNS = 19
 (
     FORWARD, BACKWARD, ACTIVATE, DEACTIVATE, INPUTS, UNITS, P0, P1, C0, C1, X_AT, Z_AT, A_AT, D_AT,
-    DZ_AT, SLICES,
+    DZ_AT, SLICES, MEMBERS, S0, S1,
 ) = range(COLUMNS)  # fmt: skip
+NONE, WHOLE, ROWS = range(3)
+RATE, DECAY, DROPOUT = range(3)  # rows of what is scheduled for each step
+Y_AT, WIDTH, PARTS, OUTPUTS, FIRST = range(5)  # entries of Plan.places
 ALIGNED = 8  # rows are shared out in multiples of this
 PIECE = 1 << 17  # most parameters whose gradient is in the scratch at once
 
@@ -20,13 +24,14 @@ class Plan(NamedTuple):
 
     layers: Any  # int64 (depth, COLUMNS): see the column names above
     constants: Any  # parameters of the activations, one after the other
+    sizes: Any  # int64: those of the layer kinds
     dropout: Any  # float64 (depth,)
     loss: Any  # int64 (2,): addresses of the loss and of its link
     loss_constants: Any
     penalties: Any  # int64: address of each penalty
     strengths: Any  # float64: strength of each penalty
-    segments: Any  # int64 (pieces, 3): start, stop, free of decay
-    places: Any  # int64 (2,): where Y is, columns in all
+    segments: Any  # int64 (pieces, 3): start, stop, free of penalties
+    places: Any  # int64: where Y is, columns in all, the network's members and outputs, the first layer that learns
     per_batch: Any  # int64 (1,)
 
 
@@ -53,7 +58,8 @@ class Desk(NamedTuple):
 
     scratch: Any  # float64: for the loss and for activations that are coupled
     gradient: Any  # of the parameters at hand
-    scalars: Any  # of the optimiser's step, and of one without weight decay
+    scalars: Any  # of the optimiser's step, for each group of parameters
+    parameters: Any  # float64: the optimiser's, for each group
 
 
 class Team(NamedTuple):
@@ -62,11 +68,19 @@ class Team(NamedTuple):
     counters: Any  # int64: where they meet
     losses: Any  # float64 (count, LINE): each member's share of the loss
     penalties: Any  # likewise of the penalties
+    squares: Any  # likewise of the squares of the gradient, where its length is limited
+    gradient: Any  # then, of all parameters
 
 
 class Method(NamedTuple):
-    """An optimiser: addresses of its update and of its scalars, its parameters (second row: no decay)."""
+    """An optimiser: addresses of its update and of its scalars, its parameters, and groups of the network's.
+
+    A group of parameters shares a factor on the learning rate and one on the weight decay.
+    """
 
     address: Any
     parameters: Any
-    decays: Any  # int64 (1,): whether it shrinks weights, and so moves biases differently
+    decay: Any  # int64 (1,): which of its parameters is the weight decay; -1 for none
+    factors: Any  # float64 (groups, 2): on the learning rate, on the weight decay
+    segments: Any  # int64 (pieces, 3): start, stop, group
+    clip: Any  # float64 (1,): most length of the gradient; 0 for no limit

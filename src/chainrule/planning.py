@@ -10,11 +10,12 @@ import numpy as np
 from numba import types
 from numba.extending import register_jitable
 
+from chainrule import entry_templates, templates, workspace
 from chainrule import loops as loop_module
-from chainrule import templates, workspace
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
+from chainrule.equations.layers import LayerKind, mixed, mixed_slopes
 from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.kernels import (
@@ -29,7 +30,7 @@ from chainrule.kernels import (
 )
 from chainrule.loops import HELPERS, LOOPS
 from chainrule.native import COMPILED, vectors
-from chainrule.parameters import Array
+from chainrule.parameters import Array, Layout
 from chainrule.plan import (
     A_AT,
     ACTIVATE,
@@ -42,10 +43,16 @@ from chainrule.plan import (
     DZ_AT,
     FORWARD,
     INPUTS,
+    MEMBERS,
+    NONE,
     P0,
     P1,
+    ROWS,
+    S0,
+    S1,
     SLICES,
     UNITS,
+    WHOLE,
     X_AT,
     Z_AT,
     Desk,
@@ -54,7 +61,7 @@ from chainrule.plan import (
     Rows,
     Space,
 )
-from chainrule.problem import Objective, decay_free
+from chainrule.problem import Objective, Pace, decay_place, paces
 
 
 @lru_cache
@@ -64,9 +71,8 @@ def signatures(dtype: str) -> dict[str, Any]:
     F, V, M, R = k["F"], k["V"], k["M"], k["R"]
     integer, real = types.int64, types.float64
     return {
-        "call_forward": types.void(M, V, M),
-        "call_backward": types.void(M, k["A"], V, M, V),
-        "call_jacobian": types.void(M, M, M),
+        "call_forward": types.void(M, V, k["I"], M),
+        "call_backward": types.void(M, k["A"], V, k["I"], M, V),
         "call_activate": types.void(M, V, M, R),
         "call_deactivate": types.void(M, M, V, M),
         "call_loss": real(M, M, V, F, V, M, R),
@@ -102,14 +108,36 @@ def _address(sort: str, dtype: str, template: Any, **parts: Any) -> int:
 
 @lru_cache
 def _layer_addresses(kind: str, dtype: str) -> tuple[int, int]:
+    """Of the forward and the backward kernel of a kind; its sizes are not part of a kernel."""
     row = LAYERS[kind]
-    forward = _address("call_forward", dtype, templates.layer_forward, f=row.forward)
-    return forward, _address("call_backward", dtype, templates.layer_backward, f=row.backward)
+    if row.entry is None:
+        forward = templates.layer_forward, {"f": row.forward, "N": len(row.parameters)}
+        backward = templates.layer_backward, {"f": row.backward, "N": len(row.parameters)}
+    else:
+        forward, backward = _entry_templates(row)
+    return (
+        _address("call_forward", dtype, forward[0], **forward[1]),
+        _address("call_backward", dtype, backward[0], **backward[1]),
+    )
 
 
-@lru_cache
-def _jacobian_address(kind: str, dtype: str) -> int:
-    return _address("call_jacobian", dtype, templates.layer_jacobian, f=LAYERS[kind].row_gradients)
+def _entry_templates(row: LayerKind) -> tuple[tuple[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]:
+    """Template and parts of the two kernels of a kind that is a function of each entry."""
+    if row.activation is not None:
+        f = {"f": row.activation.f, "C": tuple(row.activation.parameters.values())}
+        slope = {"slope": row.activation.slope, "mix_slopes": mixed_slopes}
+        return (entry_templates.parametric_forward, {**f, "mix": mixed}), (
+            entry_templates.parametric_backward, {**f, **slope},
+        )  # fmt: skip
+    pieces = len(row.shapes(1, 1, *row.sizes))
+    access = {"cut": entry_templates.CUT[pieces], "pick": entry_templates.PICK[pieces]}
+    if row.parameters:
+        access["narrow"] = entry_templates.NARROW[pieces]
+        pair = entry_templates.fan_forward, entry_templates.fan_backward
+    else:
+        pair = entry_templates.columns_forward, entry_templates.columns_backward
+    add = entry_templates.ADD[0 if row.frozen else pieces]
+    return (pair[0], {"entry": row.entry, **access}), (pair[1], {"slopes": row.slopes, "add": add, **access})
 
 
 def _activation_addresses(row: Activation, dtype: str) -> tuple[int, int]:
@@ -162,16 +190,27 @@ def _method_addresses(
     return update, _address("call_scalars", dtype, templates.optimiser_scalars, scalars=scalars, N=counts[0])
 
 
-def make_method(row: Optimiser, dtype: str) -> tuple[Method, int]:
+def make_method(row: Optimiser, pace: Pace, layout: Layout) -> tuple[Method, int]:
     """An optimiser as the loops take it, and the number of its scalars."""
     assert row.step is not None and row.scalars is not None
-    parameters = np.array([list(row.parameters.values()), decay_free(row)], dtype=np.float64)
-    count = len(row.scalars(1.0, 1, *parameters[0]))
+    dtype = layout.network.dtype
+    parameters = np.array(list(row.parameters.values()), dtype=np.float64)
+    count = len(row.scalars(1.0, 1, *parameters))
     addresses = _method_addresses(
         row.name, row.step, row.scalars, len(row.slots), (len(row.parameters), count), dtype
     )
-    decays = np.array([int((parameters[0] != parameters[1]).any())])
-    return Method(np.array(addresses), parameters.reshape(2, -1), decays), count
+    stretches = paces(layout, row, pace)
+    groups = list(dict.fromkeys((rate, decay) for *_, rate, decay in stretches))
+    segments = [(start, stop, groups.index((rate, decay))) for start, stop, rate, decay in stretches]
+    method = Method(
+        address=np.array(addresses),
+        parameters=parameters,
+        decay=np.array([decay_place(row)]),
+        factors=np.array(groups, dtype=np.float64).reshape(-1, 2),
+        segments=np.array(segments, dtype=np.int64).reshape(-1, 3),
+        clip=np.array([pace.clip]),
+    )
+    return method, count
 
 
 def make_plan(objective: Objective) -> Plan:
@@ -179,35 +218,42 @@ def make_plan(objective: Objective) -> Plan:
     network, dtype = objective.network, objective.network.dtype
     table = np.full((len(network.layers), COLUMNS), -1, dtype=np.int64)
     constants: list[float] = []
+    sizes: list[int] = []
     column = network.inputs
     for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
         stretch, at = objective.layout.layer_slice(index), table[index]
-        at[[FORWARD, BACKWARD]] = _layer_addresses(layer.kind, dtype)
-        at[[INPUTS, UNITS]] = network.widths[index], layer.units
-        at[SLICES] = int(LAYERS[layer.kind].sliced)
+        units = network.widths[index + 1]
+        at[[FORWARD, BACKWARD]] = _layer_addresses(layer.row.name, dtype)
+        at[[INPUTS, UNITS]] = network.widths[index] // layer.members, units // layer.members
+        at[MEMBERS], at[SLICES] = layer.members, _slices(layer.row, stretch)
         at[[P0, P1]] = stretch.start, stretch.stop
+        at[[S0, S1]] = len(sizes), len(sizes) + len(layer.row.sizes)
+        sizes += layer.row.sizes
         at[[C0, C1]] = len(constants), len(constants) + len(row.parameters)
         constants += row.parameters.values()
         at[X_AT] = table[index - 1, D_AT] if index else 0
         at[[Z_AT, A_AT, D_AT]] = column
         if row.name != "identity":
             at[[ACTIVATE, DEACTIVATE]] = _activation_addresses(row, dtype)
-            column += layer.units
+            column += units
             at[[A_AT, D_AT]] = column
         if layer.dropout:
-            column += layer.units
+            column += units
             at[D_AT] = column
-        column += layer.units
+        column += units
     outputs_at = column
-    column += network.outputs
-    for index, layer in enumerate(network.layers):
+    column += network.widths[-1]
+    for index, units in enumerate(network.widths[1:]):
         table[index, DZ_AT] = column
-        column += layer.units
-    places = np.array([outputs_at, column])
+        column += units
+    learns = np.flatnonzero(table[:, SLICES] != NONE)
+    first = int(learns[0]) if len(learns) else len(network.layers)
+    places = np.array([outputs_at, column, network.members, network.outputs, first])
     strengths = {name: s for name, s in objective.strengths.items() if s}
     return Plan(
         layers=table,
         constants=np.array(constants, dtype=dtype),
+        sizes=np.array(sizes, dtype=np.int64),
         dropout=np.array([layer.dropout for layer in network.layers]),
         loss=np.array(_loss_addresses(network.loss_row, dtype)),
         loss_constants=np.array(list(network.loss_row.parameters.values()), dtype=dtype),
@@ -217,6 +263,13 @@ def make_plan(objective: Objective) -> Plan:
         places=places,
         per_batch=np.array([int(objective.per_batch)]),
     )
+
+
+def _slices(row: LayerKind, stretch: slice) -> int:
+    """The sort of pieces that a layer's parameters fall into."""
+    if row.frozen or stretch.start == stretch.stop:
+        return NONE
+    return ROWS if row.sliced else WHOLE
 
 
 def _loss_addresses(row: Loss, dtype: str) -> tuple[int, int]:
@@ -231,7 +284,7 @@ def make_ticket(plan: Plan, theta: Array, space: Space, desk: Desk) -> Array:
     """Addresses and sizes of what `run_rows` needs; who holds the ticket keeps the arrays alive."""
     arrays = (
         plan.layers, plan.places, plan.constants, theta, plan.dropout, plan.loss, plan.loss_constants,
-        space.work, desk.scratch,
+        space.work, desk.scratch, plan.sizes,
     )  # fmt: skip
     entries = [*plan.layers.shape, *(fact for a in arrays for fact in (a.ctypes.data, a.size))]
     return np.array(entries, dtype=np.int64)

@@ -13,7 +13,7 @@ from chainrule.equations import PENALTIES
 from chainrule.equations.optimisers import Optimiser
 from chainrule.errors import OptionError
 from chainrule.parameters import Array, Layout
-from chainrule.spec import Network
+from chainrule.spec import Network, Training
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Stretch:
     first, last : int
         Numbers of the first batch and of the one after the last.
     batch_size : int
-    rates : ndarray of float64, shape (last - first,)
-        The learning rate of each step.
+    rates : ndarray of float64, shape (3, last - first)
+        Of each step the learning rate, a factor on the weight decay and one on the rates of dropout.
     theta, slots : ndarray
         Parameters, of shape (P,), and the optimiser's memory, of shape (slots, P).
     losses : ndarray of float64, shape (last - first,)
@@ -125,6 +125,52 @@ class Stretch:
             yield self.order[number * self.batch_size : (number + 1) * self.batch_size]
 
 
-def decay_free(row: Optimiser) -> list[float]:
-    """An optimiser's parameters with its own weight decay, if any, switched off."""
-    return [0.0 if name == "weight_decay" else v for name, v in row.parameters.items()]
+@dataclass(frozen=True)
+class Pace:
+    """How fast each parameter moves beside the others.
+
+    Attributes
+    ----------
+    rates, decays : mapping of str to float
+        Factors on the learning rate and on the weight decay of parameters of that name.
+    clip : float
+        Most length of the gradient; 0 for no limit.
+    """
+
+    rates: Mapping[str, float] = field(default_factory=dict)
+    decays: Mapping[str, float] = field(default_factory=dict)
+    clip: float = 0.0
+
+    @classmethod
+    def of(cls, training: Training) -> Pace:
+        """What a training asks for."""
+        return cls(training.rate_factors, training.decay_factors, training.clip)
+
+
+def paces(layout: Layout, row: Optimiser, pace: Pace) -> list[tuple[int, int, float, float]]:
+    """Stretches (start, stop, rate, decay) of the flat vector, with their factors.
+
+    Neighbours with the same factors are one stretch; what is never learnt is in none.
+    """
+    found: list[tuple[int, int, float, float]] = []
+    for block in layout.blocks:
+        if block.frozen:
+            continue
+        rate = pace.rates.get(block.name, 1.0)
+        decay = pace.decays.get(block.name, float(block.is_weight)) if decay_place(row) >= 0 else 0.0
+        start = block.start
+        if found and found[-1][1:] == (start, rate, decay):
+            start = found.pop()[0]
+        found.append((start, block.stop, rate, decay))
+    return found
+
+
+def decay_place(row: Optimiser) -> int:
+    """Which of an optimiser's parameters is its weight decay; -1 if it has none, or one of 0."""
+    names = list(row.parameters)
+    return names.index("weight_decay") if row.parameters.get("weight_decay") else -1
+
+
+def decayed(row: Optimiser, factor: float) -> list[float]:
+    """An optimiser's parameters, with a factor on its own weight decay, if any."""
+    return [v * factor if name == "weight_decay" else v for name, v in row.parameters.items()]

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.equation import Row
-from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
+from chainrule.equations import ACTIVATIONS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
 from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.parameters import Array, Layout
-from chainrule.problem import Batch, Objective, Stretch, decay_free
-from chainrule.spec import Network
+from chainrule.problem import Batch, Objective, Pace, Stretch, decayed, paces
+from chainrule.spec import Layer, Network
 
 
 @dataclass
@@ -121,20 +121,29 @@ def deactivate(row: Activation, Z: Array, A: Array, dA: Array) -> Array:
     return dZ
 
 
-def forward(network: Network, theta: Array, X: Array, seed: int = -1, step: int = 0) -> Pass:
-    """Forward propagation; with a seed (not negative), dropout is active."""
+def split(values: Array, members: int) -> Array:
+    """The members' parts of each row as rows of their own."""
+    return values.reshape(len(values) * members, values.shape[1] // members)
+
+
+def forward(
+    network: Network, theta: Array, X: Array, seed: int = -1, step: int = 0, dropping: float = 1.0
+) -> Pass:
+    """Forward propagation; with a seed (not negative), dropout is active, its rates times `dropping`."""
     layout, dtype = Layout(network), np.result_type(theta, X)
     run = Pass(X, [], [], [], [], [], [], np.zeros(layout.size, dtype))
-    values_in = X
+    values_in = np.ascontiguousarray(X)
     for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
-        Z = np.empty((len(X), layer.units), dtype)
-        LAYERS[layer.kind].forward(values_in, theta[layout.layer_slice(index)], Z)
-        A = activate(row, Z)
+        Z, members = np.empty((len(X), network.widths[index + 1]), dtype), layer.members
+        p = theta[layout.layer_slice(index)]
+        layer.row.forward(split(values_in, members), p, split(Z, members), *layer.row.sizes)
+        A = activate(row, split(Z, members)).reshape(Z.shape)
         mask = None
         D = A
-        if layer.dropout and seed >= 0:
-            mask = coins(seed, step, index, A.shape, layer.dropout)
-            D = A * mask * A.dtype.type(1 / (1 - layer.dropout))
+        rate = layer.dropout * dropping
+        if rate and seed >= 0:
+            mask = coins(seed, step, index, A.shape, rate)
+            D = A * mask * A.dtype.type(1 / (1 - rate))
         run.Z.append(Z)
         run.A.append(A)
         run.D.append(D)
@@ -152,13 +161,19 @@ def coins(seed: int, step: int, layer: int, shape: tuple[int, ...], rate: float)
 
 
 def predict(network: Network, Z: Array) -> Array:
-    """The output link of the loss: predictions from the last layer's values."""
-    return activate(ACTIVATIONS[network.loss_row.link], Z)
+    """Predictions from the last layer's values: the output link of the loss, and the mean over the members."""
+    each = activate(ACTIVATIONS[network.loss_row.link], split(Z, network.members))
+    if network.members == 1:
+        return each
+    return each.reshape(len(Z), network.members, -1).mean(axis=1)  # type: ignore[no-any-return]
 
 
 def data_loss(network: Network, z: Array, Y: Array, weights: Array | None, slope: bool) -> Any:
     """The loss of a batch, or (with `slope`) its derivative with respect to z: one reduction for both."""
-    row = network.loss_row
+    row, shape, members = network.loss_row, z.shape, network.members
+    if members > 1:  # each counts as a row of its own
+        z, Y = split(z, members), np.repeat(Y, members, axis=0)
+        weights = None if weights is None else np.repeat(weights, members)
     rows = np.ones(len(z), np.real(z).dtype) if weights is None else weights
     total = float(rows.sum(dtype=np.float64))
     scale = 1 / total if total > 0 else 0.0
@@ -166,26 +181,40 @@ def data_loss(network: Network, z: Array, Y: Array, weights: Array | None, slope
         dz = np.empty_like(z)
         dz[...] = slopes(row, z, Y)
         dz *= (rows * rows.dtype.type(scale))[:, None]
-        return dz
+        return dz.reshape(shape)
     wide = np.result_type(z.dtype, np.float64)
     return np.sum(losses(row, z, Y) * rows[:, None], dtype=wide) * scale
 
 
-def backward(network: Network, theta: Array, run: Pass, Y: Array, weights: Array | None) -> None:
-    """Back propagation: fills the pass's derivatives."""
+def backward(
+    network: Network, theta: Array, run: Pass, Y: Array, weights: Array | None, dropping: float = 1.0
+) -> None:
+    """Back propagation: fills the pass's derivatives; `dropping` as in `forward`."""
     layout, depth = Layout(network), len(network.layers)
     run.dZ, run.dA = [run.X] * depth, [run.X] * depth
     dD = data_loss(network, run.A[-1], Y, weights, slope=True)
     for index in range(depth - 1, -1, -1):
         layer, stretch = network.layers[index], layout.layer_slice(index)
         keep = run.kept[index]
-        dA = dD if keep is None else dD * keep * dD.dtype.type(1 / (1 - layer.dropout))
-        dZ = deactivate(network.activations[index], run.Z[index], run.A[index], dA)
+        dA = dD if keep is None else dD * keep * dD.dtype.type(1 / (1 - layer.dropout * dropping))
+        run.dA[index], run.dZ[index] = dA, _dZ(network, run, index, dA)
         received = run.input_of(index)
-        dX = np.empty((len(received) if index else 0, received.shape[1]), dZ.dtype)
-        LAYERS[layer.kind].backward(dZ, received, theta[stretch], dX, run.gradient[stretch])
-        run.dA[index], run.dZ[index] = dA, dZ
+        dX = np.empty((len(received) if index else 0, received.shape[1]), dA.dtype)
+        back(layer, run.dZ[index], received, theta[stretch], dX, run.gradient[stretch])
         dD = dX
+
+
+def _dZ(network: Network, run: Pass, index: int, dA: Array) -> Array:
+    members = network.layers[index].members
+    arrays = (split(values, members) for values in (run.Z[index], run.A[index], dA))
+    return deactivate(network.activations[index], *arrays).reshape(dA.shape)
+
+
+def back(layer: Layer, dZ: Array, X: Array, p: Array, dX: Array, dp: Array) -> None:
+    """Back propagation through a layer's own equations; what is frozen has no derivative."""
+    m, row = layer.members, layer.row
+    dp = dp[:0] if row.frozen else dp
+    row.backward(split(dZ, m), split(np.ascontiguousarray(X), m), p, split(dX, m), dp, *row.sizes)
 
 
 def penalise(objective: Objective, theta: Array, scale: float, gradient: Array | None) -> Any:
@@ -204,16 +233,21 @@ def penalise(objective: Objective, theta: Array, scale: float, gradient: Array |
     return total
 
 
-def update(row: Optimiser, w: Array, g: Array, slots: Array, rate: float, t: int, *, free: bool) -> None:
-    """One step of an optimiser on a stretch of parameters, in place."""
+def update(row: Optimiser, w: Array, g: Array, slots: Array, rate: float, t: int, decay: float = 1.0) -> None:
+    """One step of an optimiser on a stretch of parameters, in place; `decay` is a factor on its weight decay."""
     assert row.scalars is not None and row.step is not None
-    parameters = tuple(decay_free(row)) if free else values(row)
-    scalars = [w.dtype.type(s) for s in row.scalars(rate, t, *parameters)]
+    scalars = [w.dtype.type(s) for s in row.scalars(rate, t, *decayed(row, decay))]
     result = row.step(w, g, *slots, *scalars)
     moved, *remembered = result if row.slots else (result,)
     w[...] = moved
     for slot, new in zip(slots, remembered, strict=True):
         slot[...] = new
+
+
+def shortened(gradient: Array, most: float) -> Array:
+    """The gradient, at most that long (0: any length)."""
+    length = float(np.sqrt(np.sum(np.square(gradient, dtype=np.float64))))
+    return gradient * gradient.dtype.type(most / length) if 0 < most < length else gradient
 
 
 class Run:
@@ -225,12 +259,17 @@ class Run:
         Network, penalties and how they scale.
     optimiser : Optimiser, optional
         Needed by `steps` only.
+    pace : Pace, optional
+        How fast each parameter moves beside the others.
     """
 
-    def __init__(self, objective: Objective, optimiser: Optimiser | None = None) -> None:
+    def __init__(
+        self, objective: Objective, optimiser: Optimiser | None = None, pace: Pace | None = None
+    ) -> None:
         self.objective = objective
         self.network = objective.network
         self.optimiser = optimiser
+        self.pace = pace or Pace()
 
     def values(self, theta: Array, X: Any, layer: int = -1) -> Array:
         """Values of a layer after its activation (the loss's z for the last one)."""
@@ -272,14 +311,12 @@ class Run:
         dA = np.zeros_like(run.A[-1])
         dA[:, k] = 1
         for index in range(len(self.network.layers) - 1, -1, -1):
-            kind = LAYERS[self.network.layers[index].kind]
-            stretch = self.objective.layout.layer_slice(index)
-            dZ = deactivate(self.network.activations[index], run.Z[index], run.A[index], dA)
-            received = run.input_of(index)
-            kind.row_gradients(dZ, received, J[:, stretch])
-            scratch = np.empty(stretch.stop - stretch.start, dZ.dtype)
-            dA = np.empty_like(received)
-            kind.backward(dZ, received, theta[stretch], dA, scratch)
+            layer, stretch = self.network.layers[index], self.objective.layout.layer_slice(index)
+            dZ, received, p = _dZ(self.network, run, index, dA), run.input_of(index), theta[stretch]
+            dA = np.empty((len(received), received.shape[1]), dZ.dtype)
+            for i in range(len(received)):
+                row = slice(i, i + 1)
+                back(layer, dZ[row], received[row], p, dA[row], J[i, stretch])
 
     def steps(self, stretch: Stretch, watch: Callable[[Pass], None] | None = None) -> int:
         """Run the training steps of a stretch of an epoch; returns how many were done.
@@ -298,18 +335,20 @@ class Run:
 
     def _step(self, s: Stretch, number: int, batch: Batch, watch: Any) -> float:
         t = s.t + number + 1
-        run = forward(self.network, s.theta, dense(batch.X), seed=s.seed, step=t)
+        rate, decay, dropping = map(float, s.rates[:, number])
+        run = forward(self.network, s.theta, dense(batch.X), s.seed, t, dropping)
         value = data_loss(self.network, run.A[-1], batch.Y, batch.weights, slope=False)
-        backward(self.network, s.theta, run, batch.Y, batch.weights)
+        backward(self.network, s.theta, run, batch.Y, batch.weights, dropping)
         value += penalise(self.objective, s.theta, self.objective.scale(batch), run.gradient)
         if watch is not None:
             watch(run)
         if np.isfinite(value):
-            for start, stop, free in self.objective.segments():
+            assert self.optimiser is not None
+            gradient = shortened(run.gradient, self.pace.clip)
+            for start, stop, quicker, shrinking in paces(self.objective.layout, self.optimiser, self.pace):
                 part = slice(start, stop)
-                w, g, slots = s.theta[part], run.gradient[part], s.slots[:, part]
-                assert self.optimiser is not None
-                update(self.optimiser, w, g, slots, float(s.rates[number]), t, free=free)
+                w, g, slots = s.theta[part], gradient[part], s.slots[:, part]
+                update(self.optimiser, w, g, slots, rate * quicker, t, decay * shrinking)
         return float(value)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from chainrule.equations import ACTIVATIONS, LAYERS, LOSSES, OPTIMISERS, SCHEDULES
 from chainrule.equations.activations import Activation
+from chainrule.equations.layers import LayerKind
 from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.equations.schedules import Schedule
@@ -37,14 +38,17 @@ class Layer:
 
     Parameters
     ----------
-    units : int
-        Number of units, at least 1.
+    units : int or None
+        Number of values, at least 1; None where the kind and its input settle it.
     activation : str
         A name of the activation table, with parameters if wished: ``"leaky_relu(alpha=0.2)"``.
     dropout : float
         Share of this layer's values that is dropped while training, in [0, 1).
     kind : str
-        A name of the layer table.
+        A name of the layer table, with its sizes: ``"periodic(columns=5, frequencies=16)"``.
+    members : int
+        Number of equal parts of its input, to each of which the layer is applied by itself, with the
+        same parameters: the shared layers of an ensemble.
 
     Raises
     ------
@@ -52,16 +56,66 @@ class Layer:
         If a value is not what it may be.
     """
 
-    units: int
+    units: int | None = None
     activation: str = "identity"
     dropout: float = 0.0
     kind: str = "dense"
+    members: int = 1
 
     def __post_init__(self) -> None:
-        _whole("units", self.units, 1)
+        if self.units is not None:
+            _whole("units", self.units, 1)
+        _whole("members", self.members, 1)
         _real("dropout", self.dropout, 0.0, 1.0, open_high=True)
-        LAYERS.find(self.kind)
+        object.__setattr__(self, "kind", LAYERS.spell(_sized(LAYERS.find(self.kind))))
         object.__setattr__(self, "activation", ACTIVATIONS.spell(ACTIVATIONS.find(self.activation)))
+
+    @cached_property
+    def row(self) -> LayerKind:
+        """The row of the layer's kind."""
+        return LAYERS.find(self.kind)
+
+    def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each of its parameters, for a number of inputs in all."""
+        assert self.units is not None
+        return self.row.shapes(inputs // self.members, self.units // self.members, *self.row.sizes)
+
+    def settled(self, inputs: int, number: int) -> Layer:
+        """The layer with its number of units; `number` names it in messages."""
+        if inputs % self.members:
+            raise OptionError(
+                f"Layer {number} has {self.members} members, which must share its {inputs} inputs equally."
+            )
+        width = self.row.width
+        if width is None:
+            if self.units is None or self.units % self.members:
+                raise OptionError(
+                    f"Layer {number} ({self.kind}) needs units, a multiple of its members={self.members}."
+                )
+            return self
+        units = self.members * int(width(inputs // self.members, *self.row.sizes))
+        _check_room(self, inputs // self.members, units, number)
+        if self.units not in (None, units):
+            raise OptionError(f"Layer {number} ({self.kind}) has {units} units, not {self.units}.")
+        return replace(self, units=units)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def _sized(row: LayerKind) -> LayerKind:
+    for name, value in row.parameters.items():
+        if value != int(value):
+            raise OptionError(f"{name}={value!r} of the layer kind {row.name!r} must be a whole number.")
+    return row
+
+
+def _check_room(layer: Layer, inputs: int, units: int, number: int) -> None:
+    """Kinds with a width take their first or last inputs: so many must be there."""
+    sizes = layer.row.parameters
+    taken = int(sizes.get("columns", sizes.get("groups", 0) * sizes.get("size", 0)))
+    if taken > inputs or units < 1:
+        raise OptionError(f"Layer {number} ({layer.kind}) takes {taken} inputs, but there are {inputs}.")
 
 
 @dataclass(frozen=True)
@@ -82,6 +136,9 @@ class Network:
         A name of the loss table, with parameters if wished: ``"huber(delta=2)"``.
     dtype : {"float64", "float32"}
         Type of the parameters and of all arithmetic.
+    members : int
+        Number of equal parts of the last layer's values, each of them a prediction: the loss is the mean
+        of the members' losses, and the prediction the mean of their predictions.
 
     Raises
     ------
@@ -93,12 +150,22 @@ class Network:
     layers: Sequence[Layer]
     loss: str = "squared_error"
     dtype: Literal["float64", "float32"] = "float64"
+    members: int = 1
 
     def __post_init__(self) -> None:
         _whole("inputs", self.inputs, 1)
-        object.__setattr__(self, "layers", tuple(self.layers))
+        _whole("members", self.members, 1)
         if not self.layers:
             raise OptionError("A network needs at least one layer.")
+        settled, width = [], self.inputs
+        for number, layer in enumerate(self.layers, 1):
+            settled.append(layer.settled(width, number))
+            width = settled[-1].units
+        object.__setattr__(self, "layers", tuple(settled))
+        if width % self.members:
+            raise OptionError(
+                f"The {self.members} members of a network must share its last {width} values equally."
+            )
         if self.dtype not in ("float64", "float32"):
             raise OptionError(f"dtype must be 'float64' or 'float32', not {self.dtype!r}.")
         if self.layers[-1].dropout:
@@ -107,13 +174,13 @@ class Network:
 
     @property
     def outputs(self) -> int:
-        """Number of outputs."""
-        return self.layers[-1].units
+        """Number of outputs, of each member if there are several."""
+        return self.widths[-1] // self.members
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Number of values before each layer and after the last."""
-        return (self.inputs, *(layer.units for layer in self.layers))
+        return (self.inputs, *(layer.units for layer in self.layers))  # type: ignore[arg-type]
 
     @cached_property
     def activations(self) -> tuple[Activation, ...]:
@@ -129,7 +196,7 @@ class Network:
     def parameters(self) -> tuple[int, ...]:
         """Number of parameters of each layer."""
         return tuple(
-            sum(math.prod(shape) for shape in LAYERS[layer.kind].shapes(inputs, layer.units).values())
+            sum(math.prod(shape) for shape in layer.shapes(inputs).values())
             for inputs, layer in zip(self.widths, self.layers, strict=False)
         )
 
@@ -145,7 +212,9 @@ class Network:
         return [
             (
                 "output" if number == len(self.layers) else f"hidden {number}",
-                layer.kind + (f", dropout {layer.dropout:g}" if layer.dropout else ""),
+                layer.kind
+                + (f", shared by {layer.members} members" if layer.members > 1 else "")
+                + (f", dropout {layer.dropout:g}" if layer.dropout else ""),
                 f"{inputs} → {layer.units}",
                 layer.activation,
                 f"{count:,}",
@@ -157,7 +226,8 @@ class Network:
 
     def _totals(self) -> str:
         link = "" if self.loss_row.link == "identity" else f", output through {self.loss_row.link}"
-        return f"{sum(self.parameters):,} parameters ({self.dtype}), loss {self.loss}{link}"
+        mean = f", mean of {self.members} members" if self.members > 1 else ""
+        return f"{sum(self.parameters):,} parameters ({self.dtype}), loss {self.loss}{link}{mean}"
 
     def _repr_html_(self) -> str:
         rows = [
@@ -192,7 +262,17 @@ class Training:
     learning_rate : float
         Initial learning rate, positive.
     schedule : str
-        A name of the schedule table.
+        A name of the schedule table, for the learning rate.
+    decay_schedule, dropout_schedule : str
+        The same for the optimiser's weight decay and for the rates of dropout.
+    rate_factors : mapping of str to float
+        Factor on the learning rate of each parameter of that name (``"W"``, ``"b"``, ``"s"``, ...); 1 for
+        those not named.
+    decay_factors : mapping of str to float
+        Factor on the optimiser's weight decay of each parameter of that name; for those not named 1 if
+        they are matrices, else 0.
+    clip : float
+        Most length of the gradient: a longer one is shortened to it; 0 for no limit.
     batch_size : int
         Rows in a batch; clipped to the number of rows. Full-batch optimisers take all.
     epochs : int
@@ -221,6 +301,11 @@ class Training:
     optimiser: str = "adam"
     learning_rate: float = 0.001
     schedule: str = "constant"
+    decay_schedule: str = "constant"
+    dropout_schedule: str = "constant"
+    rate_factors: Mapping[str, float] = field(default_factory=dict)
+    decay_factors: Mapping[str, float] = field(default_factory=dict)
+    clip: float = 0.0
     batch_size: int = 200
     epochs: int = 200
     shuffle: bool = True
@@ -242,8 +327,13 @@ class Training:
             _real("patience", self.patience, 0)
         for name, strength in self.penalties.items():
             _real(f"The strength of the penalty {name!r}", strength, 0.0)
+        for what, factors in (("rate", self.rate_factors), ("decay", self.decay_factors)):
+            for name, factor in factors.items():
+                _real(f"The {what} factor of {name!r}", factor, 0.0)
+        _real("clip", self.clip, 0.0)
         object.__setattr__(self, "optimiser", OPTIMISERS.spell(OPTIMISERS.find(self.optimiser)))
-        object.__setattr__(self, "schedule", SCHEDULES.spell(SCHEDULES.find(self.schedule)))
+        for name in ("schedule", "decay_schedule", "dropout_schedule"):
+            object.__setattr__(self, name, SCHEDULES.spell(SCHEDULES.find(getattr(self, name))))
 
     @cached_property
     def optimiser_row(self) -> Optimiser:
@@ -257,4 +347,5 @@ class Training:
 
     def as_dict(self) -> dict[str, Any]:
         """A form that JSON can hold."""
-        return {**asdict(self), "penalties": dict(self.penalties)}
+        mappings = ("penalties", "rate_factors", "decay_factors")
+        return {**asdict(self), **{name: dict(getattr(self, name)) for name in mappings}}

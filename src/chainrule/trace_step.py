@@ -12,7 +12,7 @@ from chainrule import full_batch, reference
 from chainrule.equations import OPTIMISERS, PENALTIES
 from chainrule.equations.optimisers import Optimiser
 from chainrule.parameters import Array
-from chainrule.problem import Batch, Objective
+from chainrule.problem import Batch, Objective, Pace, paces
 from chainrule.spec import Training
 from chainrule.trace_equation import Equation, factor, number, plain
 
@@ -123,16 +123,16 @@ class Step:
         if self.optimiser.full_batch:
             return self._iterated, self.memory
         theta, slots = self.theta.copy(), self.memory.copy()
-        for start, stop, free in self.objective.segments():
+        for start, stop, quicker, shrinking in paces(self.objective.layout, self.optimiser, Pace()):
             part = slice(start, stop)
             reference.update(
                 self.optimiser,
                 theta[part],
                 self.gradient[part],
                 slots[:, part],
-                self.rate,
+                self.rate * quicker,
                 self.t + 1,
-                free=free,
+                shrinking,
             )
         return theta, slots
 

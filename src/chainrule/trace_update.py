@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.parameters import Array, Layout
-from chainrule.problem import decay_free
+from chainrule.problem import decayed
 from chainrule.trace_equation import Equation, factor, largest, number
 from chainrule.trace_numbers import assignments, parameters, put_in, renamed, with_matrices
 from chainrule.trace_step import Step, not_all_units
@@ -122,7 +122,7 @@ def _letters(step: Step, bias: bool) -> dict[str, Any]:
     """What the letters of an optimiser's formula stand for that are the same for all parameters."""
     values = parameters(step.optimiser)
     if bias:
-        values = dict(zip(values, decay_free(step.optimiser), strict=True))
+        values = dict(zip(values, decayed(step.optimiser, 0.0), strict=True))
     return {**values, "η": step.rate, "t": step.t + 1}
 
 

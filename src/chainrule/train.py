@@ -17,9 +17,10 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule import full_batch, second_order
+from chainrule.equations import SCHEDULES
 from chainrule.errors import OptionError
 from chainrule.parameters import Array
-from chainrule.problem import Batch, Objective, Stretch
+from chainrule.problem import Batch, Objective, Pace, Stretch
 from chainrule.spec import Training
 from chainrule.state import Callback, Epoch, Monitor, Outcome, Position, Rest, State
 
@@ -49,7 +50,7 @@ def make_run(objective: Objective, training: Training, engine: Engine = "compile
         from chainrule.reference import Run  # type: ignore[assignment]
     else:
         raise OptionError(f"engine must be 'compiled' or 'interpreted', not {engine!r}.")
-    return Run(objective, training.optimiser_row)
+    return Run(objective, training.optimiser_row, Pace.of(training))
 
 
 def shuffled(rows: int, seed: int) -> Callable[[], Any]:
@@ -289,7 +290,7 @@ def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Pieces:
         if not position.step:
             position.safe[:] = state.theta
             position.order = np.ascontiguousarray(order(), dtype=np.int64)
-        losses, rates = np.empty(steps), learning_rates(training, state, steps)
+        losses, rates = np.empty(steps), scheduled(training, state, steps)
         losses[: position.step] = position.losses
         done = yield from _epoch(loop, size, rates, losses)
         if done < steps:
@@ -298,7 +299,7 @@ def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Pieces:
             return _diverged(loop, steps - 1, math.nan)
         state.samples += rows
         loss = float(losses @ sizes / rows)
-        if loop.close_epoch(loss, float(rates[-1]), limit):
+        if loop.close_epoch(loss, float(rates[0, -1]), limit):
             return Outcome("callback", "A callback ended training.", position.done)
         if loop.out_of_patience():
             return Outcome("converged", epochs=position.done)
@@ -307,7 +308,7 @@ def _stochastic(loop: _Loop, order: Callable[[], Any], limit: int) -> Pieces:
 
 def _epoch(loop: _Loop, size: int, rates: Any, losses: Any) -> Generator[None, int | None, int]:
     """The rest of an epoch, in slices of steps; returns how many of its steps were done."""
-    state, position, steps = loop.state, loop.position, len(rates)
+    state, position, steps = loop.state, loop.position, len(losses)
     while position.step < steps:
         wanted = yield
         first, last = position.step, min(position.step + (wanted or loop.steps_per_slice), steps)
@@ -315,8 +316,8 @@ def _epoch(loop: _Loop, size: int, rates: Any, losses: Any) -> Generator[None, i
         before = time.perf_counter()
         done: int = loop.run.steps(
             Stretch(
-                loop.batch, position.order, first, last, size, rates[part], state.theta, state.slots,
-                losses[part], state.t, loop.training.seed,
+                loop.batch, position.order, first, last, size, np.ascontiguousarray(rates[:, part]),
+                state.theta, state.slots, losses[part], state.t, loop.training.seed,
             )
         )  # fmt: skip
         state.t += done
@@ -330,13 +331,16 @@ def _epoch(loop: _Loop, size: int, rates: Any, losses: Any) -> Generator[None, i
     return steps
 
 
-def learning_rates(training: Training, state: State, steps: int) -> Any:
-    """The learning rate of each step of the next epoch, of shape (steps,)."""
-    row = training.schedule_row
+def scheduled(training: Training, state: State, steps: int) -> Any:
+    """Of each step of the next epoch the learning rate, and factors on weight decay and dropout: (3, steps)."""
     place = np.arange(steps) / steps
     t = np.minimum((state.epochs + place) / training.epochs, 1.0)
-    factor = row.factor(t, state.epochs + place, state.samples, *row.parameters.values())
-    return np.ones(steps) * (training.learning_rate * state.plateau) * factor
+    rows = training.schedule_row, *map(SCHEDULES.find, (training.decay_schedule, training.dropout_schedule))
+    factors = np.ones((3, steps))
+    for factor, row in zip(factors, rows, strict=True):
+        factor *= row.factor(t, state.epochs + place, state.samples, *row.parameters.values())
+    factors[0] *= training.learning_rate * state.plateau
+    return factors
 
 
 def _diverged(loop: _Loop, step: int, loss: float) -> Outcome:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
 from chainrule import equation
+from chainrule.elementary import WIDE
 from chainrule.native import COMPILED, matrix_at, product
 
 
@@ -32,6 +33,14 @@ if COMPILED:
     @overload(equation.erfc)
     def _erfc(x):
         return lambda x: math.erfc(x)
+
+    @overload(equation.cos_turns)
+    def _cos_turns(u):
+        return lambda u: WIDE.cos_turns(u)
+
+    @overload(equation.sin_turns)
+    def _sin_turns(u):
+        return lambda u: WIDE.sin_turns(u)
 
     @overload(equation.sign)
     def _sign(x):
@@ -89,11 +98,38 @@ if COMPILED:
 
         return impl
 
-    @overload(equation.outer)
-    def _outer(x, y, out):
-        def impl(x, y, out):
-            for i in range(x.shape[0]):
-                for j in range(y.shape[0]):
-                    out[i, j] = x[i] * y[j]
+    @overload(equation.multiply)
+    def _multiply(A, factor):
+        def impl(A, factor):
+            by = A.dtype.type(factor)
+            for i in range(A.shape[0]):
+                for j in range(A.shape[1]):
+                    A[i, j] *= by
+
+        return impl
+
+    @register_jitable
+    def _row_number(code, rows):
+        if not code > 0:  # nor is a NaN
+            return 0
+        return int(code) if code < rows - 1 else rows - 1
+
+    @overload(equation.take_rows)
+    def _take_rows(E, codes, out):
+        def impl(E, codes, out):
+            for i in range(codes.size):
+                row = E[_row_number(codes[i], E.shape[0])]
+                for k in range(row.size):
+                    out[i, k] = row[k]
+
+        return impl
+
+    @overload(equation.add_at_rows)
+    def _add_at_rows(G, codes, out):
+        def impl(G, codes, out):
+            for i in range(codes.size):
+                row = out[_row_number(codes[i], out.shape[0])]
+                for k in range(row.size):
+                    row[k] += G[i, k]
 
         return impl

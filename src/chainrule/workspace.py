@@ -7,14 +7,13 @@ from chainrule.native import borrowed, matrix_at
 from chainrule.plan import ALIGNED, Desk, Plan, Rows, Space, Team
 
 
-def view(work, column, n, width):
-    """The n rows of `width` values at a column of the workspace, as a matrix."""
-    return matrix_at(work, column * n, n, width)
+def rows_of(work, column, n, members, width, first, last):
+    """Rows first to last of an array of n rows at a column of the workspace.
 
-
-def rows_of(work, column, n, width, first, last):
-    """Rows first to last of them."""
-    return matrix_at(work, column * n + first * width, last - first, width)
+    Where a row has several members of `width` values each, these count as rows.
+    """
+    begin = column * n + first * members * width
+    return matrix_at(work, begin, (last - first) * members, width)
 
 
 def share(total, rank, count):
@@ -39,30 +38,33 @@ def gather(data, order, begin, X, Y):
             target = X[i]
             for at in range(data.starts[rows[i]], data.starts[rows[i] + 1]):
                 target[data.columns[at]] += data.values[at]
-    for i in range(rows.size):
+    outputs = data.Y.shape[1]  # none, where there are no targets
+    for i in range(rows.size if outputs > 0 else 0):
         source, target = data.Y[rows[i]], Y[i]
-        for k in range(source.size):  # none, where there are no targets
-            target[k] = source[k]
+        for first in range(0, target.size, outputs):  # for each member the same
+            for k in range(outputs):
+                target[first + k] = source[k]
 
 
-def weigh_rows(data, order, begin, n, w):
-    """The weights of the rows order[begin : begin + n]; returns their sum."""
+def weigh_rows(data, order, begin, n, members, w):
+    """The weights of the rows order[begin : begin + n], for each member the same; returns their sum."""
     if data.weights.size == 0:
-        return float(n)
+        return float(n * members)
     total = 0.0
     for i in range(n):
-        w[i] = data.weights[order[begin + i]]
-        total += w[i]
+        for m in range(members):
+            w[i * members + m] = data.weights[order[begin + i]]
+            total += w[i * members + m]
     return total
 
 
-def total_weight(data, order):
-    """The sum of the weights of all rows."""
+def total_weight(data, order, members):
+    """The sum of the weights of all rows, of all members."""
     if data.weights.size == 0:
-        return float(order.size)
+        return float(order.size * members)
     total = 0.0
     for i in range(order.size):
-        total += data.weights[order[i]]
+        total += data.weights[order[i]] * members
     return total
 
 
@@ -70,7 +72,8 @@ def lent(plan, data, space, desk, team):
     """The same without reference counts; the caller keeps them alive."""
     return (
         Plan(
-            borrowed(plan.layers), borrowed(plan.constants), borrowed(plan.dropout), borrowed(plan.loss),
+            borrowed(plan.layers), borrowed(plan.constants), borrowed(plan.sizes), borrowed(plan.dropout),
+            borrowed(plan.loss),
             borrowed(plan.loss_constants), borrowed(plan.penalties), borrowed(plan.strengths),
             borrowed(plan.segments), borrowed(plan.places), borrowed(plan.per_batch),
         ),
@@ -79,9 +82,15 @@ def lent(plan, data, space, desk, team):
             borrowed(data.Y), borrowed(data.weights),
         ),
         Space(borrowed(space.work), borrowed(space.weights)),
-        Desk(borrowed(desk.scratch), borrowed(desk.gradient), borrowed(desk.scalars)),
-        Team(borrowed(team.counters), borrowed(team.losses), borrowed(team.penalties)),
+        Desk(
+            borrowed(desk.scratch), borrowed(desk.gradient), borrowed(desk.scalars),
+            borrowed(desk.parameters),
+        ),
+        Team(
+            borrowed(team.counters), borrowed(team.losses), borrowed(team.penalties), borrowed(team.squares),
+            borrowed(team.gradient),
+        ),
     )  # fmt: skip
 
 
-HELPERS = (view, rows_of, share, gather, weigh_rows, total_weight, lent)
+HELPERS = (rows_of, share, gather, weigh_rows, total_weight, lent)

@@ -120,6 +120,35 @@ class one_cycle:
 
 
 @schedule(
+    latex=r"\eta_0 \tfrac{1 - \cos(2 \pi \log_2(1 + (2^c - 1) t))}{2}",
+    source="Holzmueller, Grinsztajn & Steinwart 2024, arXiv:2407.04491",
+    parameters={"cycles": 4},
+    ranges={"cycles": (1, 60)},
+)
+class log_cosine:
+    """So many cycles from zero to the initial rate and back, each about twice as long as the one before."""
+
+    def factor(t, epoch, samples, cycles):
+        t = np.asarray(t, dtype=float)
+        return (1 - np.cos(2 * pi * np.log2(1 + (2.0**cycles - 1) * t))) / 2
+
+
+@schedule(
+    latex=r"\eta_0 \text{ until } t = h, \text{ then } \eta_0 \tfrac{1 + \cos \pi u}{2}, "
+    r"\quad u = \tfrac{t - h}{1 - h}",
+    source="Holzmueller, Grinsztajn & Steinwart 2024, arXiv:2407.04491",
+    parameters={"hold": 0.5},
+    ranges={"hold": (0.0, 1.0)},
+)
+class flat_cosine:
+    """The initial rate for a share of the training, then half a cosine down to zero."""
+
+    def factor(t, epoch, samples, hold):
+        fall = (np.asarray(t, dtype=float) - hold) / max(1 - hold, 1e-12)
+        return (1 + np.cos(pi * np.clip(fall, 0.0, 1.0))) / 2
+
+
+@schedule(
     latex=r"\eta_0 \left(f + (1 - f) \tfrac{1 + \cos \pi u}{2}\right), "
     r"\quad u = \text{share of the current cycle}",
     source="Loshchilov & Hutter 2017, arXiv:1608.03983",

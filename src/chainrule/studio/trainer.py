@@ -146,7 +146,7 @@ class Trainer:
         plan = self.net._plan
         if plan.optimiser_row.full_batch:
             return float("nan")
-        rates = train.learning_rates(plan, self.net.state, self.batches)
+        rates = train.scheduled(plan, self.net.state, self.batches)[0]
         return float(rates[min(self.batch, self.batches - 1)])
 
     def _batches(self) -> int:
