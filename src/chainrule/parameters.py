@@ -5,7 +5,7 @@ Optimisers, averaging, saving, L-BFGS and Levenberg-Marquardt see one array; lay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -74,6 +74,27 @@ class Layout:
         """Views of the pieces of that name, one for each layer that has it."""
         return [self.view(theta, b.layer, name) for b in self.blocks if b.name == name]
 
+    def fill(self, theta: Array, index: int, arrays: Sequence[Array]) -> None:
+        """Copy arrays into the pieces of a layer.
+
+        Raises
+        ------
+        OptionError
+            If there are not as many as pieces, or if one has not the shape of its piece.
+        """
+        blocks = [block for block in self.blocks if block.layer == index]
+        if len(arrays) != len(blocks):
+            raise OptionError(
+                f"Layer {index + 1} ({self.network.layers[index].kind}) needs its parameters "
+                f"{', '.join(block.name for block in blocks)}, not {len(arrays)} arrays."
+            )
+        for block, array in zip(blocks, arrays, strict=True):
+            if np.shape(array) != block.shape:
+                raise OptionError(
+                    f"{block.name} of layer {index + 1} must have shape {block.shape}, not {np.shape(array)}."
+                )
+            theta[block.start : block.stop] = np.ravel(array)
+
     def pack(self, W: Sequence[Array], b: Sequence[Array]) -> Array:
         """Copy given weights and biases, one array for each layer, into a new flat vector.
 
@@ -101,8 +122,12 @@ def initial(
     rng: np.random.Generator | np.random.RandomState,
     initialisers: str | Sequence[str] = "glorot_uniform",
     gains: float | Sequence[float] = 1.0,
+    spread: float = 0.1,
+    given: Mapping[int, Sequence[Array]] | None = None,
 ) -> Array:
     """Draw the first parameters of a network.
+
+    Dense layers are drawn by an initialiser, other kinds by their own `draw`.
 
     Parameters
     ----------
@@ -111,21 +136,36 @@ def initial(
     initialisers : str or sequence of str
         One name of the initialiser table for all layers, or one for each.
     gains : float or sequence of float
-        Factor on the spread, for all layers or for each.
+        Factor on the spread of dense layers, for all layers or for each.
+    spread : float
+        Standard deviation of the frequencies of periodic layers, in turns for each unit of the input.
+    given : mapping of int to sequence of ndarray
+        Of layers that are not learnt, by their numbers from 0: their parameters.
 
     Returns
     -------
     ndarray of shape (parameters,)
+
+    Raises
+    ------
+    OptionError
+        If there are not as many initialisers as layers, or if the parameters of a layer that is not learnt
+        are missing or have not its shapes.
     """
     layout, depth = Layout(network), len(network.layers)
     names = [initialisers] * depth if isinstance(initialisers, str) else list(initialisers)
     spreads = [gains] * depth if isinstance(gains, (int, float)) else list(gains)
     if len(names) != depth or len(spreads) != depth:
         raise OptionError(f"There are {depth} layers: give one initialiser, or {depth}.")
-    W, b = [], []
-    for index, (name, gain) in enumerate(zip(names, spreads, strict=True)):
-        row = INITIALISERS.find(name)
-        shape = network.widths[index], network.widths[index + 1]
-        W.append(row.draw(rng, *shape, gain))
-        b.append(row.bias(rng, *shape, gain))
-    return layout.pack(W, b)
+    theta = np.empty(layout.size, network.dtype)
+    for index, (layer, name, gain) in enumerate(zip(network.layers, names, spreads, strict=True)):
+        shapes = layer.shapes(network.widths[index])
+        if layer.row.frozen:
+            arrays: Sequence[Array] = (given or {}).get(index, ())
+        elif layer.row.draw is not None:
+            arrays = layer.row.draw(rng, spread, *shapes.values())
+        else:
+            row, sizes = INITIALISERS.find(name), shapes["W"]
+            arrays = row.draw(rng, *sizes, gain), row.bias(rng, *sizes, gain)
+        layout.fill(theta, index, arrays)
+    return theta

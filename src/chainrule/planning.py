@@ -15,7 +15,8 @@ from chainrule import loops as loop_module
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
-from chainrule.equations.layers import LayerKind, mixed, mixed_slopes
+from chainrule.equations.layers_entrywise import mixed, mixed_slopes
+from chainrule.equations.layer_kinds import LayerKind
 from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.kernels import (

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from chainrule.equations import ACTIVATIONS, LAYERS, LOSSES, OPTIMISERS, SCHEDULES
 from chainrule.equations.activations import Activation
-from chainrule.equations.layers import LayerKind
+from chainrule.equations.layer_kinds import LayerKind
 from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.equations.schedules import Schedule
@@ -263,16 +263,6 @@ class Training:
         Initial learning rate, positive.
     schedule : str
         A name of the schedule table, for the learning rate.
-    decay_schedule, dropout_schedule : str
-        The same for the optimiser's weight decay and for the rates of dropout.
-    rate_factors : mapping of str to float
-        Factor on the learning rate of each parameter of that name (``"W"``, ``"b"``, ``"s"``, ...); 1 for
-        those not named.
-    decay_factors : mapping of str to float
-        Factor on the optimiser's weight decay of each parameter of that name; for those not named 1 if
-        they are matrices, else 0.
-    clip : float
-        Most length of the gradient: a longer one is shortened to it; 0 for no limit.
     batch_size : int
         Rows in a batch; clipped to the number of rows. Full-batch optimisers take all.
     epochs : int
@@ -291,6 +281,17 @@ class Training:
         Epochs without improvement after which training ends (or the plateau schedule acts); None: never.
     max_evaluations : int
         Most evaluations of the loss, for L-BFGS.
+    decay_schedule, dropout_schedule : str
+        Likewise names of the schedule table, for the optimiser's weight decay and for the rates of
+        dropout.
+    rate_factors : mapping of str to float
+        Factor on the learning rate of each parameter of that name (``"W"``, ``"b"``, ``"s"``, ...); 1 for
+        those not named.
+    decay_factors : mapping of str to float
+        Factor on the optimiser's weight decay of each parameter of that name; for those not named 1 if
+        they are weights (those that penalties apply to), else 0.
+    clip : float
+        Most length of the gradient: a longer one is shortened to it; 0 for no limit.
 
     Raises
     ------
@@ -301,11 +302,6 @@ class Training:
     optimiser: str = "adam"
     learning_rate: float = 0.001
     schedule: str = "constant"
-    decay_schedule: str = "constant"
-    dropout_schedule: str = "constant"
-    rate_factors: Mapping[str, float] = field(default_factory=dict)
-    decay_factors: Mapping[str, float] = field(default_factory=dict)
-    clip: float = 0.0
     batch_size: int = 200
     epochs: int = 200
     shuffle: bool = True
@@ -315,6 +311,11 @@ class Training:
     tol: float = 1e-4
     patience: int | None = 10
     max_evaluations: int = 15000
+    decay_schedule: str = "constant"
+    dropout_schedule: str = "constant"
+    rate_factors: Mapping[str, float] = field(default_factory=dict)
+    decay_factors: Mapping[str, float] = field(default_factory=dict)
+    clip: float = 0.0
 
     def __post_init__(self) -> None:
         _real("learning_rate", self.learning_rate, 5e-324)

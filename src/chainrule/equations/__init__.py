@@ -2,7 +2,8 @@
 
 from chainrule.equations.activations import ACTIVATIONS
 from chainrule.equations.initialisers import INITIALISERS
-from chainrule.equations.layers import LAYERS
+from chainrule.equations import layers, layers_entrywise  # noqa: F401  (they fill the table)
+from chainrule.equations.layer_kinds import LAYERS
 from chainrule.equations.losses import LOSSES
 from chainrule.equations.optimisers import OPTIMISERS
 from chainrule.equations.penalties import PENALTIES

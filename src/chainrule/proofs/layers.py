@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from chainrule.equations.layers import LayerKind
+from chainrule.equations.layer_kinds import LayerKind
 from chainrule.proofs.entries import symbols
 from chainrule.proofs.indices import (
     GENERIC,

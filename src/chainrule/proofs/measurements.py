@@ -13,7 +13,7 @@ from chainrule import reference, second_order
 from chainrule.equation import Row
 from chainrule.equations.activations import Activation
 from chainrule.equations.initialisers import Initialiser
-from chainrule.equations.layers import LayerKind
+from chainrule.equations.layer_kinds import LayerKind
 from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.equations.penalties import Penalty
