@@ -30,7 +30,8 @@ ORDER = (
     {"units", "kernels", "data_start"},
     {"plan", "team"},
     {"workspace"},
-    {"templates", "entry_templates", "loops"},
+    {"templates", "entry_templates", "passes"},
+    {"loops"},
     {"planning"},
     {"compiled"},
     {"second_order"},
@@ -88,7 +89,10 @@ ORDER = (
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
-RUNS = ({"reference"}, {"elementary", "kernels", "templates", "loops", "compiled"})  # the two runs never meet
+RUNS = (  # never meet
+    {"reference"},
+    {"elementary", "kernels", "templates", "entry_templates", "passes", "loops", "compiled"},
+)
 MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "planning"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {

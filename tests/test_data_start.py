@@ -122,7 +122,9 @@ def test_inputs_that_do_not_vary_leave_finite_weights(rng):
 
 def test_wide_networks_and_many_rows_are_looked_at_in_part(rng, monkeypatch):
     seen = []
-    monkeypatch.setattr(data_start, "_forward", lambda layer, X, p: seen.append(len(X)) or X @ p[:-1, None])
+    monkeypatch.setattr(
+        data_start, "_forward", lambda layer, X, p, width: seen.append(len(X)) or X @ p[:-1, None]
+    )
     network = Network(2, [Layer(1)])
     X = rng.normal(size=(6000, 2))
     data_start.initial(network, rng, X)

@@ -120,9 +120,10 @@ class Run:
         return max(1, min(work // MEMBER, rows // ALIGNED))
 
     def _team(self, count: int) -> Team:
-        shares = np.zeros((3, count, LINE))
+        losses, penalties, squares = np.zeros((3, count, LINE))
         kept = self.objective.layout.size if self.method is not None and self.method.clip[0] else 0
-        return Team(np.zeros(2 * LINE, np.int64), *shares, np.empty(kept, self.dtype))
+        counters, gradient = np.zeros(2 * LINE, np.int64), np.empty(kept, self.dtype)
+        return Team(counters, losses, penalties, squares, gradient)
 
     def _rows(self, batch: Batch) -> Rows:
         if self._data is None or self._data[0] is not batch:

@@ -1,10 +1,10 @@
-"""First parameters that look at the data: each unit starts with values of mean square 1 on training rows.
+"""First parameters that look at the data: each unit starts with values of spread 1 on training rows.
 
-Layer by layer, the weights W_j of a unit are drawn from N(0, 1) and divided by the standard deviation of X W_j
-over the rows, where X is what the layer receives from the layers before, already drawn. The bias of a unit is
-minus a random weighted mean of its values over a few rows, so that the unit's kink lies among the data. Kinds
-without a weight matrix are drawn as `chainrule.parameters.initial` draws them, and the bins of piecewise layers
-lie between quantiles of what they receive.
+Layer by layer, the weights W_j of a unit are drawn from N(0, 1) and divided by the standard deviation of
+X W_j over the rows, where X is what the layer receives from the layers before, already drawn. The bias of a
+unit is minus a random weighted mean of its values over a few rows, so that its kink lies among the data.
+Kinds without a weight matrix are drawn as `chainrule.parameters.initial` draws them, and the bins of
+piecewise layers lie between quantiles of what they receive.
 
 Source: Holzmueller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, appendix A ("he+5" of Steinwart 2019,
 arXiv:1903.11482).
@@ -54,7 +54,7 @@ def initial(
     """
     layout = Layout(network)
     most = max(1, min(most, len(X), ROOM // max(network.widths)))
-    values = np.array(X if most == len(X) else X[rng.choice(len(X), most, replace=False)], np.float64)
+    values: Array = np.array(X if most == len(X) else X[rng.choice(len(X), most, replace=False)], np.float64)
     theta = np.empty(layout.size)
     with np.errstate(all="ignore"):
         for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
@@ -62,7 +62,7 @@ def initial(
             p = theta[layout.layer_slice(index)]
             shapes = layer.shapes(network.widths[index])
             layout.fill(theta, index, _drawn(layer, shapes, rng, spread, received))
-            Z = _forward(layer, received, p)
+            Z = _forward(layer, received, p, network.widths[index + 1] // layer.members)
             if _is_dense(layer):
                 _settle(layer, shapes["W"], p, Z, rng, mixed)
             values = activate(row, Z).reshape(most, -1)
@@ -85,7 +85,8 @@ def _drawn(
     row = layer.row
     if row.frozen:
         columns, bins = shapes["low"]
-        return bins_between([quantiles(x, bins) for x in received[:, :columns].T], bins)  # type: ignore[no-any-return]
+        edges = [quantiles(x, bins) for x in received[:, :columns].T]
+        return bins_between(edges, bins)  # type: ignore[no-any-return]
     if row.draw is not None:
         return row.draw(rng, spread, *shapes.values())  # type: ignore[no-any-return]
     return rng.standard_normal(shapes["W"]), np.zeros(shapes["b"])
@@ -110,9 +111,8 @@ def quantiles(x: Array, bins: int) -> Array:
     return np.unique(np.quantile(x, np.linspace(0, 1, bins + 1))) if len(x) else x
 
 
-def _forward(layer: Layer, received: Array, p: Array) -> Array:
-    assert layer.units is not None
-    Z = np.empty((len(received), layer.units // layer.members))
+def _forward(layer: Layer, received: Array, p: Array, width: int) -> Array:
+    Z = np.empty((len(received), width))
     layer.row.forward(received, p, Z, *layer.row.sizes)
     return Z
 

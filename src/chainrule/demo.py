@@ -144,7 +144,7 @@ def _equation(
 
 
 def _unit_names(network: Network, index: int) -> list[str]:
-    return [f"layer {index + 1}, unit {u + 1}" for u in range(network.layers[index].units)]
+    return [f"layer {index + 1}, unit {u + 1}" for u in range(network.widths[index + 1])]
 
 
 @dataclass(frozen=True)

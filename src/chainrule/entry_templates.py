@@ -2,8 +2,8 @@
 """The templates of layer kinds that are a function of each entry: see `chainrule.equations.layers`.
 
 `columns_*` are of kinds with one value for each input, `fan_*` of those with several; `parametric_*` of
-activations with a share of the identity. Left open are entry, slopes, f, slope, mix, mix_slopes, C, `wide` and, by
-the number of pieces that the parameters consist of, cut, pick, narrow and add.
+activations with a share of the identity. Left open are entry, slopes, f, slope, mix, mix_slopes, C, `wide`
+and, by the number of pieces that the parameters consist of, cut, pick, narrow and add.
 """
 
 from __future__ import annotations

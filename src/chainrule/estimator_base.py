@@ -218,7 +218,7 @@ class BaseMLP(
 
     @property
     def _n_features_out(self) -> int:
-        return self.network_.layers[self._feature_layer(None)].units
+        return self.network_.widths[self._feature_layer(None) + 1]
 
     def _feature_layer(self, layer: int | None) -> int:
         depth = len(self.network_.layers)

@@ -14,7 +14,9 @@ COLUMNS = 19
 ) = range(COLUMNS)  # fmt: skip
 NONE, WHOLE, ROWS = range(3)
 RATE, DECAY, DROPOUT = range(3)  # rows of what is scheduled for each step
-Y_AT, WIDTH, PARTS, OUTPUTS, FIRST = range(5)  # entries of Plan.places
+# Entries of Plan.places: where Y is, columns in all, the network's members and outputs, and the first layer
+# that learns.
+Y_AT, WIDTH, PARTS, OUTPUTS, FIRST = range(5)
 ALIGNED = 8  # rows are shared out in multiples of this
 PIECE = 1 << 17  # most parameters whose gradient is in the scratch at once
 
@@ -31,7 +33,7 @@ class Plan(NamedTuple):
     penalties: Any  # int64: address of each penalty
     strengths: Any  # float64: strength of each penalty
     segments: Any  # int64 (pieces, 3): start, stop, free of penalties
-    places: Any  # int64: where Y is, columns in all, the network's members and outputs, the first layer that learns
+    places: Any  # int64: see the names of its entries above
     per_batch: Any  # int64 (1,)
 
 

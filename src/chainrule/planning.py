@@ -10,13 +10,13 @@ import numpy as np
 from numba import types
 from numba.extending import register_jitable
 
-from chainrule import entry_templates, templates, workspace
+from chainrule import entry_templates, passes, templates, workspace
 from chainrule import loops as loop_module
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
-from chainrule.equations.layers_entrywise import mixed, mixed_slopes
 from chainrule.equations.layer_kinds import LayerKind
+from chainrule.equations.layers_entrywise import mixed, mixed_slopes
 from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.kernels import (
@@ -29,7 +29,7 @@ from chainrule.kernels import (
     specialise,
     template_name,
 )
-from chainrule.loops import HELPERS, LOOPS
+from chainrule.loops import LOOPS
 from chainrule.native import COMPILED, vectors
 from chainrule.parameters import Array, Layout
 from chainrule.plan import (
@@ -86,12 +86,12 @@ def signatures(dtype: str) -> dict[str, Any]:
 @lru_cache
 def loops(dtype: str) -> SimpleNamespace:
     """The loops of a dtype, each compiled at its first call."""
-    scope = {**vars(workspace), **vars(loop_module)}
+    scope = {**vars(workspace), **vars(passes), **vars(loop_module)}
     scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
     if COMPILED:
         scope.update(integers_at=vectors("int64"), reals_at=vectors("float64"), numbers_at=vectors(dtype))
     scope.update(layer_key=specialise(stream_key, literals=False), coin=specialise(kept, literals=False))
-    for helper in HELPERS:
+    for helper in (*passes.HELPERS, *loop_module.HELPERS):
         scope[helper.__name__] = register_jitable(rebind(helper, scope))
     made = {
         loop.__name__: compile_function(rebind(loop, scope, template_name(loop, dtype.encode())))

@@ -161,7 +161,7 @@ def coins(seed: int, step: int, layer: int, shape: tuple[int, ...], rate: float)
 
 
 def predict(network: Network, Z: Array) -> Array:
-    """Predictions from the last layer's values: the output link of the loss, and the mean over the members."""
+    """Predictions from the last layer's values: the loss's output link, and the mean over the members."""
     each = activate(ACTIVATIONS[network.loss_row.link], split(Z, network.members))
     if network.members == 1:
         return each
@@ -197,14 +197,14 @@ def backward(
         layer, stretch = network.layers[index], layout.layer_slice(index)
         keep = run.kept[index]
         dA = dD if keep is None else dD * keep * dD.dtype.type(1 / (1 - layer.dropout * dropping))
-        run.dA[index], run.dZ[index] = dA, _dZ(network, run, index, dA)
+        run.dA[index], run.dZ[index] = dA, _through_activation(network, run, index, dA)
         received = run.input_of(index)
         dX = np.empty((len(received) if index else 0, received.shape[1]), dA.dtype)
         back(layer, run.dZ[index], received, theta[stretch], dX, run.gradient[stretch])
         dD = dX
 
 
-def _dZ(network: Network, run: Pass, index: int, dA: Array) -> Array:
+def _through_activation(network: Network, run: Pass, index: int, dA: Array) -> Array:
     members = network.layers[index].members
     arrays = (split(values, members) for values in (run.Z[index], run.A[index], dA))
     return deactivate(network.activations[index], *arrays).reshape(dA.shape)
@@ -234,7 +234,7 @@ def penalise(objective: Objective, theta: Array, scale: float, gradient: Array |
 
 
 def update(row: Optimiser, w: Array, g: Array, slots: Array, rate: float, t: int, decay: float = 1.0) -> None:
-    """One step of an optimiser on a stretch of parameters, in place; `decay` is a factor on its weight decay."""
+    """One step of an optimiser on a stretch of parameters, in place; `decay` is a factor on its own."""
     assert row.scalars is not None and row.step is not None
     scalars = [w.dtype.type(s) for s in row.scalars(rate, t, *decayed(row, decay))]
     result = row.step(w, g, *slots, *scalars)
@@ -312,7 +312,8 @@ class Run:
         dA[:, k] = 1
         for index in range(len(self.network.layers) - 1, -1, -1):
             layer, stretch = self.network.layers[index], self.objective.layout.layer_slice(index)
-            dZ, received, p = _dZ(self.network, run, index, dA), run.input_of(index), theta[stretch]
+            dZ, received = _through_activation(self.network, run, index, dA), run.input_of(index)
+            p = theta[stretch]
             dA = np.empty((len(received), received.shape[1]), dZ.dtype)
             for i in range(len(received)):
                 row = slice(i, i + 1)

@@ -160,7 +160,7 @@ class Network:
         settled, width = [], self.inputs
         for number, layer in enumerate(self.layers, 1):
             settled.append(layer.settled(width, number))
-            width = settled[-1].units
+            width = settled[-1].units or 0
         object.__setattr__(self, "layers", tuple(settled))
         if width % self.members:
             raise OptionError(

@@ -332,13 +332,13 @@ def _epoch(loop: _Loop, size: int, rates: Any, losses: Any) -> Generator[None, i
 
 
 def scheduled(training: Training, state: State, steps: int) -> Any:
-    """Of each step of the next epoch the learning rate, and factors on weight decay and dropout: (3, steps)."""
+    """Of each step of the next epoch the learning rate, and factors on decay and dropout: (3, steps)."""
     place = np.arange(steps) / steps
     t = np.minimum((state.epochs + place) / training.epochs, 1.0)
     rows = training.schedule_row, *map(SCHEDULES.find, (training.decay_schedule, training.dropout_schedule))
-    factors = np.ones((3, steps))
-    for factor, row in zip(factors, rows, strict=True):
-        factor *= row.factor(t, state.epochs + place, state.samples, *row.parameters.values())
+    factors = np.empty((3, steps))
+    for number, row in enumerate(rows):
+        factors[number] = row.factor(t, state.epochs + place, state.samples, *row.parameters.values())
     factors[0] *= training.learning_rate * state.plateau
     return factors
 

@@ -1,8 +1,8 @@
 """The tables. Each module is one table; importing this package registers every row."""
 
+from chainrule.equations import layers, layers_entrywise  # noqa: F401 - they fill the table
 from chainrule.equations.activations import ACTIVATIONS
 from chainrule.equations.initialisers import INITIALISERS
-from chainrule.equations import layers, layers_entrywise  # noqa: F401  (they fill the table)
 from chainrule.equations.layer_kinds import LAYERS
 from chainrule.equations.losses import LOSSES
 from chainrule.equations.optimisers import OPTIMISERS

@@ -75,7 +75,7 @@ class dense:
     sliced=True,
 )
 class ntk_dense:
-    """A dense layer whose weights are of order 1 at any number d of inputs (neural tangent parametrisation)."""
+    """A dense layer with weights of order 1 at any number d of inputs (neural tangent parametrisation)."""
 
     def shapes(inputs, units):
         return {"W": (inputs, units), "b": (units,)}

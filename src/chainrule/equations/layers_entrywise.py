@@ -76,7 +76,7 @@ class affine:
     ranges={"columns": WHOLE, "frequencies": WHOLE},
 )
 class periodic:
-    """Waves of the first so many inputs, with frequencies and phases (in turns) that are learnt; then all inputs."""
+    """Waves of the first so many inputs, of learnt frequencies and phases (in turns); then all inputs."""
 
     def width(inputs, columns, frequencies):
         return inputs + columns * frequencies
@@ -97,7 +97,7 @@ class periodic:
 
 @layer(
     latex=r"z_k = \min(\max(\frac{x - l_k}{h_k - l_k}, f_k), c_k)",
-    slope_latex=r"dx = \sum_k \frac{dz_k}{h_k - l_k} \text{ where the value lies between } f_k \text{ and } c_k",
+    slope_latex=r"dx = \sum_k \frac{dz_k}{h_k - l_k} \text{ where } f_k < z_k < c_k",
     source=GORISHNIY_2022,
     parameters={"columns": 1, "bins": 1},
     ranges={"columns": WHOLE, "bins": WHOLE},

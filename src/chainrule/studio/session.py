@@ -288,7 +288,7 @@ def opened(source: Source, target: str, settings: Settings) -> OpenedModel:
     task = None if settings.task == "auto" else settings.task
     found = targets.learn(frame[target], task)
     model = OpenedModel(**settings.options(found.task))
-    rows, widths = source.frame.height, [layer.units for layer in settings.layers]
+    rows, widths = source.frame.height, [layer.units or 0 for layer in settings.layers]
     if sum(a * b for a, b in pairwise(widths)) > MOST_PARAMETERS:
         raise OptionError(f"The page takes networks of up to {MOST_PARAMETERS:,} weights.")
     if rows * source.frame.width > MOST_CELLS:

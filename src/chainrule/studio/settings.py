@@ -59,7 +59,7 @@ class Settings:
     drop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.layers) > MOST_LAYERS or any(layer.units > MOST_UNITS for layer in self.layers):
+        if len(self.layers) > MOST_LAYERS or any((layer.units or 0) > MOST_UNITS for layer in self.layers):
             raise OptionError(
                 f"The page takes at most {MOST_LAYERS} hidden layers of at most {MOST_UNITS} units; larger "
                 "networks are trained by chainrule train."
@@ -202,6 +202,8 @@ def _layers(facts: Any) -> tuple[Layer, ...]:
         if not isinstance(layer, Mapping) or "units" not in layer or set(layer) - known:
             raise OptionError("A layer has units, activation and dropout.")
         made.append(Layer(**layer))
+        if made[-1].units is None:
+            raise OptionError("units must be a whole number of at least 1, not None.")
     return tuple(made)
 
 
