@@ -19,10 +19,12 @@ from chainrule.equation import (
     expm1,
     log,
     log1p,
+    matrix,
     maximum,
     minimum,
-    outer,
+    multiply,
     sign,
+    sin_turns,
     sqrt,
     tanh,
     where,
@@ -274,15 +276,6 @@ class _:
         dot(dZ, weights(p, inputs, units).T, dX)
 
 
-@other(PLANTED, LAYERS, "dense", "row gradients with the indices exchanged")
-class _:
-    def row_gradients(dZ, X, J):
-        n, inputs, units = X.shape[0], X.shape[1], dZ.shape[1]
-        for i in range(n):
-            outer(dZ[i], X[i], weights(J[i], units, inputs))
-            biases(J[i], inputs, units)[:] = dZ[i]
-
-
 @other(PLANTED, LAYERS, "dense", "bias twice")
 class _:
     def forward(X, p, Z):
@@ -296,6 +289,168 @@ class _:
 class _:
     def unit_backward(dz, x, w):
         return [dz * x_i for x_i in x], dz, [dz * x_i for x_i in x]
+
+
+@other(PLANTED, LAYERS, "ntk_dense", "the root of the number of units")
+class _:
+    def forward(X, p, Z):
+        inputs, units = X.shape[1], Z.shape[1]
+        dot(X, weights(p, inputs, units), Z)
+        multiply(Z, 1 / sqrt(units))
+        add_to_rows(Z, biases(p, inputs, units))
+
+
+@other(PLANTED, LAYERS, "ntk_dense", "dX as of a dense layer")
+class _:
+    def backward(dZ, X, p, dX, dp):
+        inputs, units = X.shape[1], dZ.shape[1]
+        if dp.shape[0] > 0:
+            dot(X.T, dZ, weights(dp, inputs, units))
+            multiply(weights(dp, inputs, units), 1 / sqrt((p.shape[0] - units) // units))
+            column_sums(dZ, biases(dp, inputs, units))
+        if dX.shape[0] > 0:
+            dot(dZ, weights(p, inputs, units).T, dX)
+
+
+@other(PLANTED, LAYERS, "ntk_dense", "scaled by the inputs at hand")
+class _:
+    def backward(dZ, X, p, dX, dp):
+        inputs, units = X.shape[1], dZ.shape[1]
+        if dp.shape[0] > 0:
+            dot(X.T, dZ, weights(dp, inputs, units))
+            multiply(weights(dp, inputs, units), 1 / sqrt(inputs))
+            column_sums(dZ, biases(dp, inputs, units))
+        if dX.shape[0] > 0:
+            dot(dZ, weights(p, inputs, units).T, dX)
+            multiply(dX, 1 / sqrt(inputs))
+
+
+@other(PLANTED, LAYERS, "grouped", "what passes has no derivative")
+class _:
+    def backward(dZ, X, p, dX, dp, groups, size, units):
+        LAYERS["grouped"].backward(dZ, X, p, dX, dp, groups, size, units)
+        if dX.shape[0] > 0:
+            dX[:, groups * size :] = 0
+
+
+@other(PLANTED, LAYERS, "grouped", "the first group's weights for all")
+class _:
+    def backward(dZ, X, p, dX, dp, groups, size, units):
+        LAYERS["grouped"].backward(dZ, X, p, dX, dp, groups, size, units)
+        if dX.shape[0] > 0:
+            for g in range(groups):
+                part = dZ[:, g * units : (g + 1) * units]
+                dot(part, matrix(p, 0, size, units).T, dX[:, g * size : (g + 1) * size])
+
+
+@other(PLANTED, LAYERS, "repeat", "the last member alone")
+class _:
+    def backward(dZ, X, p, dX, dp, times):
+        d = X.shape[1]
+        if dX.shape[0] > 0:
+            dX[:, :] = dZ[:, (times - 1) * d : times * d]
+
+
+@other(PLANTED, LAYERS, "embedding", "a row that is met twice has one derivative")
+class _:
+    def backward(dZ, X, p, dX, dp, columns, rows, size):
+        first = X.shape[1] - columns
+        if dp.shape[0] > 0:
+            dp[:] = 0
+            for c in range(columns):
+                dE, begin = matrix(dp, 0, rows, size), first + c * size
+                for i, code in enumerate(X[:, first + c]):
+                    dE[min(max(code, 0), rows - 1)] = dZ[i, begin : begin + size]
+        if dX.shape[0] > 0:
+            dX[:, :first] = dZ[:, :first]
+            dX[:, first:] = 0
+
+
+@other(PLANTED, LAYERS, "embedding", "codes have a derivative")
+class _:
+    def backward(dZ, X, p, dX, dp, columns, rows, size):
+        LAYERS["embedding"].backward(dZ, X, p, dX, dp, columns, rows, size)
+        if dX.shape[0] > 0:
+            dX[:, X.shape[1] - columns :] = dZ[:, X.shape[1] - columns : X.shape[1]]
+
+
+@other(PLANTED, LAYERS, "scale", "the slopes exchanged")
+class _:
+    def slopes(x, s):
+        return x, s
+
+
+@other(PLANTED, LAYERS, "affine", "no slope of b")
+class _:
+    def slopes(x, s, b):
+        return s, x, 0.0
+
+
+@other(PLANTED, LAYERS, "periodic", "the angle in radians")
+class _:
+    def slopes(x, w, phase):
+        slope = -sin_turns(x * w + phase)
+        return slope * w, slope * x, slope
+
+
+@other(PLANTED, LAYERS, "periodic", "sign")
+class _:
+    def slopes(x, w, phase):
+        slope = 6.283185307179586 * sin_turns(x * w + phase)
+        return slope * w, slope * x, slope
+
+
+@other(PLANTED, LAYERS, "periodic", "a turn of 6.28")
+class _:
+    def slopes(x, w, phase):
+        slope = -6.28 * sin_turns(x * w + phase)
+        return slope * w, slope * x, slope
+
+
+@other(PLANTED, LAYERS, "piecewise", "a slope beyond the ceiling")
+class _:
+    def slopes(x, low, high, floor, ceiling):
+        return (where((x - low) / (high - low) > floor, 1 / (high - low), 0.0),)
+
+
+@other(PLANTED, LAYERS, "piecewise", "the bin's width forgotten")
+class _:
+    def slopes(x, low, high, floor, ceiling):
+        value = (x - low) / (high - low)
+        return (where((value > floor) & (value < ceiling), 1.0, 0.0),)
+
+
+@other(PLANTED, LAYERS, "parametric_mish", "the share of the identity forgotten")
+class _:
+    def slopes(x, alpha):
+        mish = ACTIVATIONS["mish"]
+        a = mish.f(x)
+        return alpha * mish.slope(x, a), a - x
+
+
+@other(PLANTED, LAYERS, "parametric_mish", "the activation's value for its slope")
+class _:
+    def slopes(x, alpha):
+        a = ACTIVATIONS["mish"].f(x)
+        return 1 + alpha * (a - 1), a - x
+
+
+def weighted_mean(f):
+    def entry(x, alpha):
+        return alpha * f(x) + (1 - alpha) * x
+
+    return entry
+
+
+@other(REWRITTEN, LAYERS, "parametric_mish", "as a weighted mean")
+class _:
+    entry = weighted_mean(ACTIVATIONS["mish"].f)
+
+
+@other(REWRITTEN, LAYERS, "affine", "the other way round")
+class _:
+    def entry(x, s, b):
+        return b + s * x
 
 
 # ------------------------------------------------------------------ optimisers, schedules, initialisers

@@ -112,8 +112,7 @@ def _sized(row: LayerKind) -> LayerKind:
 
 def _check_room(layer: Layer, inputs: int, units: int, number: int) -> None:
     """Kinds with a width take their first or last inputs: so many must be there."""
-    sizes = layer.row.parameters
-    taken = int(sizes.get("columns", sizes.get("groups", 0) * sizes.get("size", 0)))
+    taken = layer.row.taken
     if taken > inputs or units < 1:
         raise OptionError(f"Layer {number} ({layer.kind}) takes {taken} inputs, but there are {inputs}.")
 

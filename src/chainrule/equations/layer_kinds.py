@@ -89,6 +89,12 @@ class LayerKind(Row):
         """The values of its own parameters."""
         return tuple(int(value) for value in self.parameters.values())
 
+    @property
+    def taken(self) -> int:
+        """Number of inputs, first or last ones, that its sizes speak of; others pass."""
+        sizes = self.parameters
+        return int(sizes.get("columns", sizes.get("groups", 0) * sizes.get("size", 0)))
+
 
 def entries_forward(row, X, p, Z, columns=0, fan=1):
     """Z[i, j fan + m] = entry(X[i, j], theta[j, m]) for the first `columns` inputs, then X itself.

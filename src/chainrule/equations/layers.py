@@ -93,7 +93,7 @@ class ntk_dense:
 
     def backward(dZ, X, p, dX, dp):
         inputs, units = X.shape[1], dZ.shape[1]
-        d = p.shape[0] // units - 1  # X may be some of the inputs
+        d = (p.shape[0] - units) // units  # X may be some of the inputs
         W = weights(p, inputs, units)
         if dp.shape[0] > 0:
             dot(X.T, dZ, weights(dp, inputs, units))

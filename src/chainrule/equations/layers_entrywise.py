@@ -156,15 +156,15 @@ def mixed_slopes(x, a, slope, alpha):
 def parametric(row: Activation) -> LayerKind:
     """The kind that mixes an activation with the identity, in a share that each unit learns."""
 
-    constants = tuple(row.parameters.values())
+    f, slope, constants = row.f, row.slope, tuple(row.parameters.values())
+    assert slope is not None
 
     def entry(x, alpha):
-        return mixed(x, row.f(x, *constants), alpha)
+        return mixed(x, f(x, *constants), alpha)
 
     def slopes(x, alpha):
-        assert row.slope is not None
-        a = row.f(x, *constants)
-        return mixed_slopes(x, a, row.slope(x, a, *constants), alpha)
+        a = f(x, *constants)
+        return mixed_slopes(x, a, slope(x, a, *constants), alpha)
 
     return LayerKind(
         name=f"parametric_{row.name}",

@@ -34,6 +34,13 @@ def each(function: Any) -> Any:
     return np.vectorize(function, otypes=[object])
 
 
+def opaque(name: str) -> tuple[Any, Any]:
+    """A function of which nothing is known but its derivative with respect to the first argument."""
+    slope = sp.Function(f"{name}_slope", real=True)
+    fdiff = lambda self, argindex=1: slope(*self.args)  # noqa: E731 - a method
+    return type(name, (sp.Function,), {"fdiff": fdiff, "is_real": True}), slope
+
+
 def _cholesky(A: Any) -> Any:
     return np.array(sp.Matrix(A).cholesky(hermitian=False).tolist(), object)
 
@@ -46,6 +53,10 @@ NUMPY: dict[str, Any] = {
     "exp": each(sp.exp),
     "log1p": each(lambda x: sp.log(1 + x)),
     "sqrt": each(sp.sqrt),
+    "cos": each(sp.cos),
+    "sin": each(sp.sin),
+    "round": each(lambda x: sp.Integer(0)),  # angles are in turns: any whole number of them is nothing
+    "pi": sp.pi,
     "float64": object,
     "real": lambda x: x,
     "zeros": lambda shape, dtype=None: np.zeros(shape, object),

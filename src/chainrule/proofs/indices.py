@@ -60,18 +60,34 @@ class Array:
 
     def fill(self, shape: Shape, entry: Entry) -> None:
         """Set the entries."""
-        if shape != self.shape:
-            raise UnprovedError(f"an array of shape {shape} is written into one of shape {self.shape}")
+        self._same(shape)
         self.entry = entry
 
+    def _same(self, shape: Shape) -> None:
+        if shape != self.shape:
+            raise UnprovedError(f"an array of shape {shape} is written into one of shape {self.shape}")
+
     def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, tuple):
+            return self._whole(at)
         rest = self.shape[1:]
         return Array(rest, lambda *more: self.entry(at, *more)) if rest else self.entry(at)
 
-    def __setitem__(self, at: slice, value: Array) -> None:
-        if at != slice(None):
+    def _whole(self, at: tuple[Any, ...]) -> Array:
+        """All of it, with an axis of length 1 for each None."""
+        if any(part not in (None, slice(None)) for part in at):
+            raise UnprovedError(f"the part {at} of an array is not known here")
+        kept = [part is not None for part in at]
+        lengths = iter(self.shape)
+        shape = tuple(next(lengths) if keep else sp.Integer(1) for keep in kept)
+        entry = self.entry
+        return Array(shape, lambda *i: entry(*(k for k, keep in zip(i, kept, strict=True) if keep)))
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        if at not in (slice(None), ...):
             raise UnprovedError("only a whole array can be assigned here")
-        self.fill(value.shape, value.entry)
+        made = value if isinstance(value, Array) else Array(self.shape, lambda *i: sp.sympify(value))
+        self.fill(made.shape, made.entry)
 
     def __iter__(self) -> Iterator[Any]:
         yield self[GENERIC]
@@ -79,10 +95,34 @@ class Array:
     def _with(self, other: Any, function: Callable[[Any, Any], Any]) -> Array:
         """A function of this and another array, or a number, entry by entry."""
         if not isinstance(other, Array):
-            return Array(self.shape, lambda *at: function(self.entry(*at), other))
-        if self.shape != other.shape:
-            raise UnprovedError(f"shapes {self.shape} and {other.shape} differ")
-        return Array(self.shape, lambda *at: function(self.entry(*at), other.entry(*at)))
+            entry = self.entry
+            return Array(self.shape, lambda *at: function(entry(*at), other))
+        return together(function, self, other)
+
+    def reshape(self, *shape: Any) -> Array:
+        """The same entries with axes of length 1 added or left out."""
+        wanted = tuple(map(sp.expand, shape))
+        if [n for n in wanted if n != 1] != [n for n in self.shape if n != 1]:
+            raise UnprovedError(f"an array of shape {self.shape} has not the shape {wanted}")
+        long, of = [axis for axis, length in enumerate(wanted) if length != 1], self.entry
+
+        def entry(*at: Any) -> Any:
+            given = iter(long)
+            return of(*(sp.Integer(0) if n == 1 else at[next(given)] for n in self.shape))
+
+        return Array(wanted, entry)
+
+    def sum(self, axis: int) -> Array:
+        """The sum along an axis."""
+        length, rest, of = self.shape[axis], self.shape[:axis] + self.shape[axis + 1 :], self.entry
+
+        def entry(*at: Any) -> Any:
+            def term(k: Any) -> Any:
+                return of(*at[:axis], k, *at[axis:])
+
+            return term(sp.Integer(0)) if length == 1 else total(term, length)
+
+        return Array(rest, entry)
 
     def __neg__(self) -> Array:
         return Array(self.shape, lambda *at: -self.entry(*at))
@@ -102,6 +142,97 @@ class Array:
     __radd__, __rmul__ = __add__, __mul__
 
 
+def together(function: Callable[..., Any], *arrays: Array) -> Array:
+    """A function of arrays, entry by entry; axes of length 1, or that lack in front, are as long as the others'."""
+    depth = max(len(a.shape) for a in arrays)
+    padded = [(sp.Integer(1),) * (depth - len(a.shape)) + a.shape for a in arrays]
+    shape = []
+    for lengths in zip(*padded, strict=True):
+        long = {n for n in lengths if n != 1}
+        if len(long) > 1:
+            raise UnprovedError(f"shapes {' and '.join(str(a.shape) for a in arrays)} differ")
+        shape.append(long.pop() if long else sp.Integer(1))
+
+    parts = [(a.shape, a.entry) for a in arrays]  # what these are now: some may be written to later
+
+    def entry(*at: Any) -> Any:
+        return function(
+            *(
+                of(*(0 if n == 1 else k for n, k in zip(lengths, at[depth - len(lengths) :], strict=True)))
+                for lengths, of in parts
+            )
+        )
+
+    return Array(tuple(shape), entry)
+
+
+class Columns(Array):
+    """A matrix that is read and written whole, or some columns at a time.
+
+    Attributes
+    ----------
+    pieces : dict
+        What was written, or else a name of its own, for each stretch (first, after the last) of columns.
+    """
+
+    def __init__(self, name: str, rows: Any, width: Any) -> None:
+        self.name, self.shape = name, (rows, width)
+        self.pieces: dict[tuple[Any, Any], Array] = {}
+
+    @property
+    def entry(self) -> Entry:  # type: ignore[override]
+        """The rule of its entries."""
+        return self.find(sp.Integer(0), self.shape[1]).entry
+
+    def find(self, start: Any, stop: Any) -> Array:
+        """The array that fills some columns."""
+        name = f"{self.name}_{len(self.pieces)}"
+        return self.pieces.setdefault(
+            (start, stop), Array.named(name, self.shape[0], sp.expand(stop - start))
+        )
+
+    def fill(self, shape: Shape, entry: Entry) -> None:
+        """Set the entries."""
+        super()._same(shape)
+        self.pieces[sp.Integer(0), self.shape[1]] = Array(shape, entry)
+
+    def _stretch(self, at: Any) -> tuple[Any, Any]:
+        if at in (slice(None), ...):
+            return sp.Integer(0), self.shape[1]
+        rows, columns, *_ = at
+        if rows != slice(None):
+            raise UnprovedError("rows are not taken apart here")
+        first = sp.expand(sp.sympify(columns.start or 0))
+        return first, self.shape[1] if columns.stop is None else sp.expand(columns.stop)
+
+    def __getitem__(self, at: Any) -> Any:
+        if not isinstance(at, tuple):
+            return super().__getitem__(at)
+        made = Part(self, *self._stretch(at))
+        return made if len(at) == 2 else made._whole((slice(None), slice(None), *at[2:]))
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        Part(self, *self._stretch(at))[:] = value
+
+
+class Part(Array):
+    """Some columns of a matrix; what is written to them is written to the matrix."""
+
+    def __init__(self, of: Columns, start: Any, stop: Any) -> None:
+        self.of, self.start, self.stop = of, start, stop
+        self.shape = (of.shape[0], sp.expand(stop - start))
+
+    @property
+    def entry(self) -> Entry:  # type: ignore[override]
+        """The rule of its entries."""
+        return self.of.find(self.start, self.stop).entry
+
+    def fill(self, shape: Shape, entry: Entry) -> None:
+        """Set the entries."""
+        self._same(shape)
+        self.of.pieces[self.start, self.stop] = Array(shape, entry)
+
+
 class Flat:
     """A flat vector of parameters, seen through its pieces.
 
@@ -111,10 +242,10 @@ class Flat:
         What was written, or else a name of its own, for each stretch (start, stop).
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, count: Any) -> None:
         self.name = name
         self.pieces: dict[tuple[Any, Any], Array] = {}
-        self.shape = (size(f"size of {name}"),)
+        self.shape = (sp.sympify(count),)
 
     def __getitem__(self, stretch: slice) -> Piece:
         start, stop = sp.sympify(stretch.start or 0), sp.expand(stretch.stop)
@@ -132,8 +263,9 @@ class Piece(Array):
     def __init__(self, flat: Flat, start: Any, stop: Any, shape: Shape) -> None:
         self.flat, self.start, self.stop, self.shape = flat, start, stop, shape
 
-    def reshape(self, shape: Shape) -> Piece:
+    def reshape(self, *shape: Any) -> Piece:  # type: ignore[override]
         """The same stretch in another shape."""
+        shape = shape[0] if isinstance(shape[0], tuple) else shape
         if sp.expand(sp.Mul(*shape) - (self.stop - self.start)) != 0:
             raise UnprovedError(f"a stretch of {self.stop - self.start} numbers has not the shape {shape}")
         return Piece(self.flat, self.start, self.stop, shape)
@@ -145,8 +277,7 @@ class Piece(Array):
 
     def fill(self, shape: Shape, entry: Entry) -> None:
         """Set the entries."""
-        if shape != self.shape:
-            raise UnprovedError(f"an array of shape {shape} is written into one of shape {self.shape}")
+        self._same(shape)
         self.flat.pieces[self.start, self.stop] = Array(shape, entry)
 
 
@@ -176,9 +307,10 @@ def column_sums(Z: Array, out: Array) -> None:
     out.fill(Z.shape[1:], lambda j: total(lambda i: entry(i, j), rows))
 
 
-def outer(x: Array, y: Array, out: Array) -> None:
-    """Outer product."""
-    out.fill((*x.shape, *y.shape), lambda i, j: x.entry(i) * y.entry(j))
+def multiply(A: Array, factor: Any) -> None:
+    """Multiply by a number, in place."""
+    before = A.entry
+    A.fill(A.shape, lambda *at: factor * before(*at))
 
 
 class _Numpy:
@@ -215,8 +347,9 @@ def for_any_size(of: Any = None) -> Meaning:
         equation.matrix: equation.matrix,
         equation.add_to_rows: add_to_rows,
         equation.column_sums: column_sums,
-        equation.outer: outer,
-        range: lambda count: (GENERIC,),
+        equation.multiply: multiply,
+        equation.sqrt: sp.sqrt,
+        len: lambda array: array.shape[0],
         sum: add,
     }
 

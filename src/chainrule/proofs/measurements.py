@@ -18,14 +18,16 @@ from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.equations.penalties import Penalty
 from chainrule.equations.schedules import Schedule
-from chainrule.proofs import initialisers, schedules, updates
+from chainrule.proofs import entry_functions, initialisers, schedules, updates
 from chainrule.proofs.curves import VALUE, A, Curve, Y, activation_curve, loss_curves, penalty_curve
 from chainrule.proofs.entries import identity, symbols
+from chainrule.proofs.layers import small_layers
 from chainrule.proofs.readings import exactly, read
 from chainrule.proofs.rounding import Computed, Errors, join, worst
 from chainrule.proofs.symbolic import Region, in_region, symbolic
 
 SAMPLES = 10
+SHARES = (1.0, 0.25, -0.5)  # of an activation in its mixture with the identity
 # Exact in both dtypes: close around 0, and in steps of 1/4.
 GRID = sorted({s * 2.0**k for k in range(-24, 7, 2) for s in (-1, 1)} | {k / 4 for k in range(-80, 81)})
 TARGETS = {
@@ -149,22 +151,64 @@ def _cross_entropy(row: Loss) -> Errors:
 
 
 def _layer(row: LayerKind) -> Errors:
-    n, inputs, units = 2, 3, 2
-    count = sum(int(np.prod(shape)) for shape in row.shapes(inputs, units).values())
-    X, p, dZ = symbols("X", n, inputs), symbols("p", count), symbols("dZ", n, units)
-    Z = np.empty((n, units), object)
-    row.forward(X, p, Z)
-    L = (dZ * Z).sum()
-    names = [*X.flat, *p, *dZ.flat]
+    if row.activation is not None:
+        return _mixture(row, row.activation)
+    return _matrices(row) if row.entry is None else _entry(row)
+
+
+def _matrices(row: LayerKind) -> Errors:
+    """Of the derivatives of a small layer."""
+    small = list(small_layers(row))[5 if row.parameters else 1]
+    loss = (small.dZ * small.forward()).sum()
+    moving = np.array([[isinstance(x, sp.Symbol) for x in line] for line in small.X])
+    codes = np.where(moving, 0, small.X)
+    names = [*small.X[moving], *small.p, *small.dZ.flat]
 
     def computed(point: Any) -> Any:
-        x, theta, dz = np.split(point, [X.size, X.size + count])
-        dX, dp = np.empty((n, inputs), point.dtype), np.empty(count, point.dtype)
-        row.backward(dz.reshape(n, units), x.reshape(n, inputs), theta, dX, dp)
-        return np.concatenate([dX.ravel(), dp])
+        x, theta, dz = np.split(point, np.cumsum([moving.sum(), len(small.p)]))
+        X, dX, dp = codes.astype(point.dtype), np.empty(moving.shape, point.dtype), np.empty_like(theta)
+        X[moving] = x
+        row.backward(dz.reshape(small.dZ.shape), X, theta, dX, dp, *small.row.sizes)
+        return np.concatenate([dX[moving], dp])
 
-    true = [sp.diff(L, at) for at in names[: X.size + count]]
+    true = [sp.diff(loss, at) for at in [*small.X[moving], *small.p]]
     return worst(true, names, _random(SAMPLES, len(names)), _one_by_one(computed))
+
+
+def _entry(row: LayerKind) -> Errors:
+    """Of the slopes of an entry, where it varies with its input."""
+    meaning, point = entry_functions.MEANINGS[row.name](), list(_random(5, 4, SAMPLES))
+    x, *theta = point[0].ravel(), *(numbers.ravel() for numbers in point[1:])
+    if row.frozen:  # inside of a bin
+        theta = [x - np.abs(theta[0]) / 8, x + np.abs(theta[1]) / 8, 0 * x, 1 + 0 * x]
+    inputs = [entry_functions.X, *meaning.theta]
+    given = inputs[:1] if row.frozen else inputs
+    value = next(case.value for case in meaning.cases if case.value.has(entry_functions.X))
+    assert row.slopes is not None
+    points = list(zip(x, *theta[: len(meaning.theta)], strict=True))
+    return worst([sp.diff(value, at) for at in given], inputs, points, row.slopes)
+
+
+def _mixture(row: LayerKind, activation: Activation) -> Errors:
+    """Of the slopes of a parametric activation; the activation's value and its slope count as inputs."""
+    curve, constants = activation_curve(activation), tuple(activation.parameters.values())
+    z, alpha = curve.region.variable, sp.Symbol("alpha_", real=True)
+    inputs, errors = [z, alpha, *(s for s in curve.region.intervals if s != z)], []
+
+    def computed(x: Any, share: Any, *parameters: Any) -> Any:
+        assert row.slopes is not None
+        return row.slopes(x, share)
+
+    for interval, values in curve.parts():
+        inside = curve.region.within(interval.low, interval.high)
+        ends = sp.lambdify(inputs, [interval.low, interval.high], "math")
+        points = [(x, share, *constants) for x in GRID[::6] for share in SHARES]
+        points = [p for p in points if (e := ends(*p))[0] < p[0] < e[1]]
+        f, slope = values[VALUE], sp.diff(values[VALUE], z)
+        true = [1 + alpha * (slope - 1), f - z]
+        bent = abs(slope) + abs(z * sp.diff(slope, z)) + _through_value(activation, inside)
+        errors.append(worst(true, inputs, points, computed, also=[abs(alpha) * bent, abs(f)]))
+    return join(errors)
 
 
 # ------------------------------------------------------------------ updates, schedules, initialisers

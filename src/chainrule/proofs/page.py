@@ -49,8 +49,9 @@ the values for your machine are shown by `chainrule prove`.
 USUAL_BOUND = 4
 BOUNDS = {
     **dict.fromkeys(("identity", "relu", "absolute_error", "huber", "l1", "l2"), 0),
-    **dict.fromkeys(("constant", "adaptive", "zeros"), 0),
+    **dict.fromkeys(("constant", "adaptive", "zeros", "scale", "affine"), 0),
     **dict.fromkeys(("leaky_relu", "squared_error", "quantile", "dense"), 1),
+    **dict.fromkeys(("ntk_dense", "grouped", "repeat", "embedding", "periodic", "piecewise"), 1),
     **dict.fromkeys(("gradient_descent", "momentum", "nesterov"), 1),
     **dict.fromkeys(("warm_restarts", "orthogonal"), 16),
 }

@@ -24,6 +24,7 @@ Meaning = Callable[[Any], Any]
 LARGEST_DENOMINATOR = 100
 NAMED = (
     sp.pi,
+    2 * sp.pi,
     sp.E,
     sp.log(2),
     sp.sqrt(2),
@@ -136,6 +137,8 @@ def reading(words: Callable[[Any], Any], number: Callable[[float], Any]) -> Mean
     def meaning(value: Any) -> Any:
         if isinstance(value, float):
             return number(value)
+        if isinstance(value, tuple):
+            return tuple(map(meaning, value))
         found = words(value)
         if found is not None:
             return found

@@ -143,6 +143,28 @@ def _warm_restarts() -> Iterator[Case]:
     yield Case("the start of one", ONE, (period, growth, low), epoch=before)
 
 
+def _log_cosine() -> Iterator[Case]:
+    (cycles,) = _symbols("cycles")
+    # With t = (2^s - 1) / (2^c - 1), the logarithm is s: the number of cycles done, c of them at the end.
+    done = sp.Symbol("s", positive=True)
+    t = (2**done - 1) / (2**cycles - 1)
+    where = {done: Interval(ZERO, cycles)}
+    yield Case("s cycles done", sp.sin(sp.pi * done) ** 2, (cycles,), t=t, where=where)
+    for what, share, true in (("a cycle's start", ZERO, ZERO), ("its middle", sp.Rational(1, 2), ONE)):
+        t = (2 ** (NUMBER + share) - 1) / (2**cycles - 1)
+        yield Case(what, true, (cycles,), t=t)
+
+
+def _flat_cosine() -> Iterator[Case]:
+    (hold,) = _symbols("hold")
+    inner = {hold: Interval(TINY, 1 - TINY)}
+    down = _half_cosine((T - hold) / (1 - hold), ZERO)
+    yield Case("t < hold", ONE, (hold,), where={**inner, T: Interval(ZERO, hold)})
+    yield Case("t > hold", down, (hold,), where={**inner, T: Interval(hold, ONE)})
+    for t, true in ((ZERO, ONE), (hold, ONE), (ONE, ZERO)):
+        yield Case(f"t = {t}", true, (hold,), t=t, where=inner)
+
+
 PUBLISHED: dict[str, Callable[[], Iterator[Case]]] = {
     "constant": _constant,
     "inverse_scaling": _inverse_scaling,
@@ -150,5 +172,7 @@ PUBLISHED: dict[str, Callable[[], Iterator[Case]]] = {
     "step": _step,
     "cosine": _cosine,
     "one_cycle": _one_cycle,
+    "log_cosine": _log_cosine,
+    "flat_cosine": _flat_cosine,
     "warm_restarts": _warm_restarts,
 }

@@ -110,6 +110,8 @@ class Region:
             If it cannot be told.
         """
         expression = exactly(expression)
+        if expression in (sp.oo, -sp.oo):
+            return 1 if expression == sp.oo else -1
         known = self._known(expression)
         if known is not None:
             return known
@@ -283,6 +285,8 @@ SMOOTH: dict[str, Function] = {
     "reciprocal": lambda x: 1 / sp.sympify(x),
     "power": lambda x, y: sp.sympify(x) ** y,
     "arctan": sp.atan,
+    "cos_turns": lambda u: sp.cos(2 * sp.pi * u),
+    "sin_turns": lambda u: sp.sin(2 * sp.pi * u),
     "arcsinh": sp.asinh,
     "logaddexp": lambda x, y: sp.log(sp.exp(x) + sp.exp(y)),
     "asarray": lambda x, dtype=None: x,

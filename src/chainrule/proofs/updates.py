@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from chainrule import full_batch, second_order
+from chainrule import full_batch, reference, second_order
 from chainrule.equations.optimisers import Optimiser
 from chainrule.problem import Batch
 from chainrule.proofs.entries import entrywise, identity, symbols
@@ -29,6 +30,9 @@ W, G, RATE = sp.symbols("w g eta", real=True)
 T = sp.Symbol("t", integer=True, positive=True)
 STATE = sp.symbols("v_0 v_1", nonnegative=True)
 METHOD = "substitution, for every step t = 1, 2, ... and any state"
+PACE = (
+    "update with a group's factors r and c = the recurrence at the rate r eta and the weight decay c lambda"
+)
 
 Published = Callable[..., Sequence[Any]]  # (w, g, state, eta, t, *parameters) -> new w, *new state
 
@@ -114,7 +118,8 @@ def prove_optimiser(row: Optimiser) -> list[Proof]:
             f"{statement}: {published.splitlines()[0].rstrip('.')}",
             METHOD,
             lambda: _step(row),
-        )
+        ),
+        attempt(row.name, TABLE, PACE, METHOD, lambda: _paced(row)),
     ]
 
 
@@ -147,6 +152,35 @@ def _step(row: Optimiser) -> Steps:
     names = ("w", *row.slots)
     for name, given, true in zip(names, computed, published, strict=True):
         yield compared(name, given, true, vanishes(_corrections(given - exactly(true))))
+
+
+def _paced(row: Optimiser) -> Steps:
+    """What the interpreted run does with a parameter whose group has factors of its own."""
+    rate, decay = sp.symbols("r c", positive=True)
+    names = list(row.parameters)
+    parameters = [parameter(name) for name in names]
+    state = STATE[: len(row.slots)]
+    w, g, slots = np.array([W]), np.array([G]), np.array(state, object)[:, None]
+    reference.update(_symbolic(row, parameters), w, g, slots, RATE * rate, T, decay)
+    slower = [p * decay if name == "weight_decay" else p for name, p in zip(names, parameters, strict=True)]
+    published = PUBLISHED[row.name](W, G, state, RATE * rate, T, *slower)
+    for name, given, true in zip(("w", *row.slots), [*w, *slots[:, 0]], published, strict=True):
+        yield compared(name, given, true, vanishes(_corrections(given - exactly(true))))
+
+
+def _symbolic(row: Optimiser, parameters: Sequence[Any]) -> Optimiser:
+    """The row with symbols for its parameters, on arrays of one symbol."""
+    assert row.scalars is not None and row.step is not None
+    everywhere = Region(W)
+    scalars, step = (in_region(_tuple(f), everywhere) for f in (row.scalars, row.step))
+
+    def of_arrays(*given: Any) -> Any:
+        found = step(*(value[0] if isinstance(value, np.ndarray) else value for value in given))
+        return list(found) if row.slots else found[0]
+
+    return replace(
+        row, parameters=dict(zip(row.parameters, parameters, strict=True)), scalars=scalars, step=of_arrays
+    )
 
 
 def _corrections(expression: Any) -> Any:
