@@ -50,6 +50,13 @@ def make_problem(network: Network, *, rows: int = 16, weighted: bool = False, se
     return theta, Batch(X, Y, weights)
 
 
+def rates(rate: float, steps: int) -> np.ndarray:
+    """What is scheduled for each of so many steps: this learning rate, decay and dropout as they are."""
+    scheduled = np.ones((3, steps))
+    scheduled[0] = rate
+    return scheduled
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A seeded generator."""

@@ -7,7 +7,8 @@ import re
 
 TOKEN = re.compile(r"\d[\d.]*(?:e[+−]\d+)?|[A-Za-zα-ωΦ]+|\S")
 FUNCTIONS = {
-    "log": math.log, "tanh": math.tanh, "cosh": math.cosh, "max": max, "min": min, "√": math.sqrt,
+    "log": math.log, "tanh": math.tanh, "cosh": math.cosh, "cos": math.cos, "sin": math.sin,
+    "max": max, "min": min, "√": math.sqrt,
     "σ": lambda z: 1 / (1 + math.exp(-z)), "Φ": lambda z: math.erfc(-z / math.sqrt(2)) / 2,
     "φ": lambda z: math.exp(-z * z / 2) / math.sqrt(2 * math.pi), "sign": lambda z: (z > 0) - (z < 0),
 }  # fmt: skip

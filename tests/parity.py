@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.neural_network as theirs
-from conftest import make_network, make_problem
+from conftest import make_network, make_problem, rates
 from sklearn.datasets import make_classification, make_regression
 
 import chainrule
@@ -70,7 +70,7 @@ def beside_extended_precision(optimiser: str, loss: str = "categorical_cross_ent
         wide = Batch(batch.X.astype(kind), batch.Y.astype(kind))
         state = train.State.begin(theta.astype(kind), training)
         stretch = Stretch(
-            wide, np.arange(len(wide)), 0, STEPS, 4, np.full(STEPS, 0.01), state.theta, state.slots,
+            wide, np.arange(len(wide)), 0, STEPS, 4, rates(0.01, STEPS), state.theta, state.slots,
             np.empty(STEPS), 0, 0,
         )  # fmt: skip
         assert Run(objective, training.optimiser_row).steps(stretch) == STEPS

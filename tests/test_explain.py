@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 import numpy as np
 import polars as pl
 import pytest
-from conftest import make_network, make_problem
+from conftest import make_network, make_problem, rates
 from notation import worked_out
 from sklearn.utils import compute_sample_weight
 
@@ -52,8 +52,8 @@ def compiled_step(step):
     run, theta = compiled.Run(step.objective, step.optimiser), step.theta.copy()
     n = len(step.batch)
     slots = np.zeros((len(step.optimiser.slots), theta.size), theta.dtype)
-    rates = np.array([step.rate])
-    run.steps(Stretch(step.batch, np.arange(n), 0, 1, n, rates, theta, slots, np.empty(1), 0, 0))
+    scheduled = rates(step.rate, 1)
+    run.steps(Stretch(step.batch, np.arange(n), 0, 1, n, scheduled, theta, slots, np.empty(1), 0, 0))
     return gradient, theta
 
 

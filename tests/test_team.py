@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import make_network, make_problem
+from conftest import make_network, make_problem, rates
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from chainrule import compiled, native, reference, team
@@ -39,7 +39,7 @@ def trained(dtype="float64", loss="categorical_cross_entropy", weights=True, dro
     slots = np.zeros((len(row.slots), theta.size), theta.dtype)
     losses = np.empty(9)
     stretch = Stretch(
-        batch, np.arange(150)[::-1].copy(), 0, 3, 64, np.full(3, 0.01), theta, slots, losses, 0, 5
+        batch, np.arange(150)[::-1].copy(), 0, 3, 64, rates(0.01, 3), theta, slots, losses, 0, 5
     )
     run = compiled.Run(objective, row)
     for _ in range(3):
@@ -90,7 +90,7 @@ def test_a_loss_that_is_not_finite_stops_every_member(threads):
     batch.Y[40] = np.nan
     run = compiled.Run(Objective(network), OPTIMISERS.find("adam"))
     before, slots = theta.copy(), np.zeros((2, theta.size))
-    stretch = Stretch(batch, np.arange(64), 0, 4, 16, np.full(4, 0.01), theta, slots, np.empty(4), 0, 0)
+    stretch = Stretch(batch, np.arange(64), 0, 4, 16, rates(0.01, 4), theta, slots, np.empty(4), 0, 0)
     assert run.steps(stretch) == 2
     assert np.isfinite(theta).all() and (theta != before).any()
 

@@ -13,6 +13,7 @@ from chainrule.column_kinds import Number
 from chainrule.column_values import as_frame
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, OptionError
+from chainrule.problem import Pace
 from chainrule.table_model import TableModel
 from chainrule.targets import Classes
 from chainrule.trace import Trace
@@ -132,7 +133,8 @@ def _step(model: Any, X: Any, y: Any, known: bool, names: Any, outputs: Any, cho
     rate = float(model.learning_rate_init)
     if chosen.memory and state is not None and not optimiser.full_batch:
         training = model._training(np.iinfo(np.int64).max)  # a rate does not hang on the number of rows
-        rate = float(train.scheduled(training, state, 1)[0, 0])
+        rate, decaying, dropping = map(float, train.scheduled(training, state, 1)[:, 0])
+        options |= {"decaying": decaying, "dropping": dropping, "pace": Pace.of(training)}
         if state.slots.shape == (len(optimiser.slots), theta.size):
             options |= {"slots": state.slots, "t": state.t}
     if chosen.dropout:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from chainrule.equations import ACTIVATIONS, LAYERS, LOSSES, OPTIMISERS, SCHEDULES
 from chainrule.equations.activations import Activation
-from chainrule.equations.layer_kinds import LayerKind
+from chainrule.equations.layer_kinds import LayerKind, Wire
 from chainrule.equations.losses import Loss
 from chainrule.equations.optimisers import Optimiser
 from chainrule.equations.schedules import Schedule
@@ -79,6 +79,15 @@ class Layer:
         """Name and shape of each of its parameters, for a number of inputs in all."""
         assert self.units is not None
         return self.row.shapes(inputs // self.members, self.units // self.members, *self.row.sizes)
+
+    def wire(self, j: int, inputs: int) -> Wire:
+        """What its value j is made of, for a number of inputs in all."""
+        assert self.units is not None
+        own, width = self.units // self.members, inputs // self.members
+        member, place = divmod(j, own)
+        wire: Wire = self.row.wire(place, width, own, *self.row.sizes)
+        first = member * width
+        return replace(wire, inputs=range(first + wire.inputs.start, first + wire.inputs.stop))
 
     def settled(self, inputs: int, number: int) -> Layer:
         """The layer with its number of units; `number` names it in messages."""

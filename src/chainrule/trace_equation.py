@@ -131,12 +131,12 @@ def stages(e: Equation, digits: int) -> list[Stage]:
 
 def is_symbol(e: Equation) -> bool:
     """Whether the left side is mathematics, and not the name of the target's column."""
-    return e.part != "forward" or bool(re.match(r"[zaãbxmZAÃWXMbŷŶ]([_^]|$)", e.symbol))
+    return e.part != "forward" or bool(re.match(r"([zaãbxmfpsEFPαφlhcZAÃWXMŷŶ]|w)([_^]|$)", e.symbol))
 
 
 def is_formula(e: Equation) -> bool:
     """Whether the right side is mathematics, and not words."""
-    words = ("its weights", "its biases", "the targets", "what dropout keeps")
+    words = ("its weights", "its biases", "its parameters", "the targets", "what dropout keeps")
     return is_symbol(e) and e.part != "input" and e.symbol != "X" and e.formula not in words
 
 

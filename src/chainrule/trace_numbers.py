@@ -12,9 +12,20 @@ LETTERS = {
     "alpha": "α", "beta_1": "β_1", "beta_2": "β_2", "delta": "δ", "epsilon": "ε", "momentum": "μ",
     "rho": "ρ", "scale": "λ", "weight_decay": "λ",
 }  # fmt: skip
+PARAMETERS = {"W": "w", "alpha": "α", "phase": "φ", "low": "l", "high": "h", "floor": "f", "ceiling": "c"}
 TOKEN = re.compile(r"[A-Za-zα-ωΦ∂](?:\w*)'?|\d[\d.]*|\s+|.")
 WORDS = ("if", "else", "then")
-FUNCTIONS = ("log", "tanh", "cosh", "max", "min", "sign", "softmax", "σ", "Φ", "φ")
+FUNCTIONS = ("log", "tanh", "cosh", "cos", "sin", "max", "min", "sign", "softmax", "σ", "Φ", "φ")
+
+
+def letter_of(parameter: str) -> str:
+    """The letter of a layer's parameter in the formulas of one unit."""
+    return PARAMETERS.get(parameter, parameter)
+
+
+def symbol_of(parameter: str) -> str:
+    """The symbol of a layer's parameter as a matrix."""
+    return parameter if parameter == "W" else letter_of(parameter)
 
 
 def parameters(row: Any) -> dict[str, float]:

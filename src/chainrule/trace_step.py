@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from chainrule import full_batch, reference
-from chainrule.equations import OPTIMISERS, PENALTIES
+from chainrule.equations import ACTIVATIONS, OPTIMISERS, PENALTIES
 from chainrule.equations.optimisers import Optimiser
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective, Pace, paces
 from chainrule.spec import Training
 from chainrule.trace_equation import Equation, factor, number, plain
+from chainrule.trace_numbers import letter_of
 
 
 def not_all_units(part: str, layer: int, shown: Sequence[int], total: int) -> Iterator[Equation]:
@@ -37,8 +38,8 @@ class Step:
     features, outputs : sequence of str
         Names of the inputs and of the outputs.
     optimiser : Optimiser
-    rate : float
-        The learning rate.
+    rate, decaying, dropping : float
+        The learning rate, and factors on the optimiser's weight decay and on the rates of dropout.
     known : bool
         Whether the targets are known; without them there is only the forward part.
     rows : sequence of int
@@ -52,6 +53,8 @@ class Step:
     terms, units, moves : int
         So many terms of a sum, units of a layer, and updates of a unit's weights, are written out.
     digits : int
+    pace : Pace
+        How fast each parameter moves beside the others.
     """
 
     objective: Objective
@@ -70,6 +73,9 @@ class Step:
     units: int = 8
     moves: int = 8
     digits: int = 4
+    decaying: float = 1.0
+    dropping: float = 1.0
+    pace: Pace = field(default_factory=Pace)
 
     @cached_property
     def run(self) -> reference.Pass:
@@ -77,20 +83,33 @@ class Step:
         network = self.objective.network
         with np.errstate(all="ignore"):
             X = reference.dense(self.batch.X)
-            run = reference.forward(network, self.theta, X, seed=self.seed, step=self.t + 1)
+            run = reference.forward(network, self.theta, X, self.seed, self.t + 1, self.dropping)
             if self.known:
-                reference.backward(network, self.theta, run, self.batch.Y, self.batch.weights)
+                reference.backward(network, self.theta, run, self.batch.Y, self.batch.weights, self.dropping)
         return run
+
+    def rate_of_dropout(self, index: int) -> float:
+        """The share of a layer's values that is dropped in this step."""
+        return self.objective.network.layers[index].dropout * self.dropping
+
+    @cached_property
+    def each(self) -> Array:
+        """The predictions of each member, of shape (n, members outputs)."""
+        network, z = self.objective.network, self.run.A[-1]
+        link = ACTIVATIONS[network.loss_row.link]
+        return reference.activate(link, reference.split(z, network.members)).reshape(z.shape)
 
     @cached_property
     def prediction(self) -> Array:
-        """The last layer's values through the loss's output link, of shape (n, outputs)."""
+        """The last layer's values through the loss's output link, the mean over the members: (n, outputs)."""
         return reference.predict(self.objective.network, self.run.A[-1])
 
     @cached_property
     def losses(self) -> Array:
-        """The loss of each row and output, of shape (n, outputs)."""
-        return reference.losses(self.objective.network.loss_row, self.run.A[-1], self.batch.Y)
+        """The loss of each row and output, of shape (n, members outputs)."""
+        network, z = self.objective.network, self.run.A[-1]
+        Y = np.repeat(self.batch.Y, network.members, axis=0)
+        return reference.losses(network.loss_row, reference.split(z, network.members), Y).reshape(z.shape)
 
     @cached_property
     def weights(self) -> Array:
@@ -111,6 +130,19 @@ class Step:
         return total
 
     @cached_property
+    def shortening(self) -> float:
+        """By what the gradient is multiplied, so that it is not longer than is allowed."""
+        whole = float(np.sqrt(np.sum(np.square(self.gradient, dtype=np.float64))))
+        return self.pace.clip / whole if 0 < self.pace.clip < whole else 1.0
+
+    def factors(self, place: int) -> tuple[float, float]:
+        """Factors on the learning rate and on the weight decay of a parameter."""
+        for start, stop, quicker, shrinking in paces(self.objective.layout, self.optimiser, self.pace):
+            if start <= place < stop:
+                return quicker, self.decaying * shrinking
+        return 0.0, 0.0
+
+    @cached_property
     def memory(self) -> Array:
         """What the optimiser remembers before the step, of shape (slots, parameters)."""
         if self.slots is not None:
@@ -123,16 +155,11 @@ class Step:
         if self.optimiser.full_batch:
             return self._iterated, self.memory
         theta, slots = self.theta.copy(), self.memory.copy()
-        for start, stop, quicker, shrinking in paces(self.objective.layout, self.optimiser, Pace()):
-            part = slice(start, stop)
+        gradient = reference.shortened(self.gradient, self.pace.clip)
+        for start, stop, quicker, shrinking in paces(self.objective.layout, self.optimiser, self.pace):
+            part, rate, decay = slice(start, stop), self.rate * quicker, self.decaying * shrinking
             reference.update(
-                self.optimiser,
-                theta[part],
-                self.gradient[part],
-                slots[:, part],
-                self.rate * quicker,
-                self.t + 1,
-                shrinking,
+                self.optimiser, theta[part], gradient[part], slots[:, part], rate, self.t + 1, decay
             )
         return theta, slots
 
@@ -149,13 +176,16 @@ class Step:
         scale = self.objective.scale(self.batch)
         return [(name, s * scale) for name, s in self.objective.strengths.items() if s * scale]
 
-    def gradient_formula(self) -> str:
-        """What the optimiser takes for g: the derivative of the loss, and of the penalties."""
+    def gradient_formula(self, weight: bool = True) -> str:
+        """What the optimiser takes for g: the derivative of the loss, and of the penalties of weights."""
         parts = ["dw"]
-        for name, strength in self.penalties():
+        for name, strength in self.penalties() if weight else ():
             slope = plain(PENALTIES[name].slope_latex)
             parts.append(f"{factor(strength, self.digits)} · {slope}")
-        return " + ".join(parts)
+        formula = " + ".join(parts)
+        if self.shortening == 1:
+            return formula
+        return f"κ ({formula})" if len(parts) > 1 else f"κ {formula}"
 
     def update_remarks(self) -> list[Equation]:
         """What the optimiser does to each parameter, in words and formulas."""
@@ -163,8 +193,14 @@ class Step:
         remarks = [Equation("update", None, row.name, plain(row.latex), because=row.source)]
         if self.penalties():
             names = " and ".join(name for name, _ in self.penalties())
-            text = f"of weights, g = {self.gradient_formula()}, with the penalty {names}; of biases, g = db"
-            remarks.append(Equation("update", None, "", text))
+            others = self.gradient_formula(weight=False).replace("dw", "db")
+            text = f"of weights, g = {self.gradient_formula()}, with the penalty {names}"
+            remarks.append(Equation("update", None, "", f"{text}; of biases, g = {others}"))
+        if self.shortening != 1:
+            text = (
+                f"the gradient is longer than {number(self.pace.clip, self.digits)}: it is multiplied by κ = "
+            )
+            remarks.append(Equation("update", None, "", text + number(self.shortening, self.digits)))
         if row.full_batch:
             text = "the method's first iteration, if the rows that are shown were all the data"
         elif row.slots and not self.t:
@@ -173,4 +209,12 @@ class Step:
             text = f"step t = {self.t + 1} of the optimiser"
         if not row.full_batch:
             text += f", at a learning rate η = {number(self.rate, self.digits)}"
-        return [*remarks, Equation("update", None, "", text)]
+        remarks.append(Equation("update", None, "", text))
+        factors = [
+            f"{number(factor, self.digits)} of {letter_of(name)}"
+            for name, factor in self.pace.rates.items()
+            if factor != 1 and any(block.name == name for block in self.objective.layout.blocks)
+        ]
+        if factors:
+            remarks.append(Equation("update", None, "", f"with factors on η: {', '.join(factors)}"))
+        return remarks

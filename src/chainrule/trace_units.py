@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import trace_update
+from chainrule import trace_layers, trace_update
 from chainrule.equations import ACTIVATIONS
-from chainrule.parameters import Layout
 from chainrule.reference import values
 from chainrule.trace_equation import Equation, factor, largest, number, plain
 from chainrule.trace_numbers import constants, parameters, put_in, where
 from chainrule.trace_step import Step, not_all_units
-
-Pair = tuple[str, str, float, float]  # two symbols, two numbers
+from chainrule.trace_terms import added, mark, name, of_output, product, single, wires_of
 
 
 def equations(step: Step) -> Iterator[Equation]:
@@ -50,71 +48,32 @@ def _units(step: Step, index: int) -> list[int]:
     run = step.run
     a = np.abs(run.A[index])
     if index == len(run.A) - 1:
-        weight: Any = np.abs(step.prediction)
+        weight: Any = np.abs(step.each)
     elif step.known:
         weight = a * np.abs(run.dA[index])
     else:
-        layout = Layout(step.objective.network)
-        weight = a * np.abs(layout.view(step.theta, index + 1, "W")).sum(axis=1)
+        weight = a * _outgoing(step, index + 1)
     return largest(weight.sum(axis=0), step.units)[0]
 
 
-def _sum(step: Step, pairs: Sequence[Pair], bias: tuple[str, float] | None = None) -> tuple[str, str]:
-    """A sum of products as a formula and with its numbers; the smaller terms of a long one together."""
-    shown, hidden = largest([a * b for _, _, a, b in pairs], step.terms)
-    formula = [f"{pairs[i][0]} {pairs[i][1]}" for i in shown]
-    numbers = [f"{factor(pairs[i][2], step.digits)} · {factor(pairs[i][3], step.digits)}" for i in shown]
-    if hidden:
-        formula.append(f"({len(hidden)} smaller terms)")
-        numbers.append(factor(sum(pairs[i][2] * pairs[i][3] for i in hidden), step.digits))
-    if bias is not None:
-        formula.append(bias[0])
-        numbers.append(factor(bias[1], step.digits))
-    return " + ".join(formula), " + ".join(numbers)
-
-
-# ------------------------------------------------------------------ names
-
-
-def _mark(step: Step, row: int) -> str:
-    """The number of a row as it is raised; of one row alone nothing is said."""
-    return f"({step.rows[row]})" if len(step.batch) > 1 else ""
-
-
-def _name(step: Step, letter: str, index: int, j: int, row: int) -> str:
-    """A unit's value, as in a_0^[1]; of several rows a_0^[1](7)."""
-    return f"{letter}_{j}^[{index + 1}]{_mark(step, row)}"
-
-
-def _of_output(step: Step, letter: str, k: int, row: int) -> str:
-    mark = _mark(step, row)
-    return f"{letter}_{k}^{mark}" if mark else f"{letter}_{k}"
-
-
-def _received(step: Step, index: int, i: int, row: int) -> str:
-    """What a layer receives from place i below it."""
-    if index == 0:
-        return _of_output(step, "x", i, row)
-    return _name(step, "a" if step.run.kept[index - 1] is None else "ã", index - 1, i, row)
+def _outgoing(step: Step, index: int) -> Any:
+    """How much goes from each input of a layer on: the sizes of its weights, 1 where there are none."""
+    network = step.objective.network
+    p, total = step.theta[step.objective.layout.layer_slice(index)], np.zeros(network.widths[index])
+    for wire in wires_of(step, index):
+        places = wire.inputs.start, wire.inputs.stop
+        total[slice(*places)] += np.abs(p[list(wire.parameters[0])]) if wire.sort == "sum" else 1.0
+    return total
 
 
 # ------------------------------------------------------------------ forward
 
 
 def _forward(step: Step, chosen: Sequence[list[int]], row: int) -> Iterator[Equation]:
-    run, layout = step.run, Layout(step.objective.network)
-    for index in range(len(run.A)):
-        x = run.input_of(index)[row]
-        W, b = layout.view(step.theta, index, "W"), layout.view(step.theta, index, "b")
-        yield from not_all_units("forward", index + 1, chosen[index], len(b))
+    for index, width in enumerate(step.objective.network.widths[1:]):
+        yield from not_all_units("forward", index + 1, chosen[index], width)
         for j in chosen[index]:
-            pairs: list[Pair] = [
-                (f"w_{{{i},{j}}}^[{index + 1}]", _received(step, index, i, row), float(W[i, j]), float(x[i]))
-                for i in range(len(x))
-            ]
-            formula, numbers = _sum(step, pairs, (f"b_{j}^[{index + 1}]", float(b[j])))
-            symbol, z = _name(step, "z", index, j, row), float(run.Z[index][row, j])
-            yield Equation("forward", index + 1, symbol, formula, numbers, value=z)
+            yield from trace_layers.values(step, index, j, row)
             yield _activation(step, index, j, row)
             yield from _dropped(step, index, j, row)
     yield from _prediction(step, chosen[-1], row)
@@ -122,16 +81,16 @@ def _forward(step: Step, chosen: Sequence[list[int]], row: int) -> Iterator[Equa
 
 def _activation(step: Step, index: int, j: int, row: int) -> Equation:
     kind = step.objective.network.activations[index]
-    symbol, z = _name(step, "a", index, j, row), _name(step, "z", index, j, row)
+    symbol, z = name(step, "a", index, j, row), name(step, "z", index, j, row)
     value = float(step.run.A[index][row, j])
     if kind.name == "identity":
         return Equation("forward", index + 1, symbol, z, value=value, because="no activation")
     given = constants(kind)
     why = f"{kind.name}(z) = {plain(kind.latex)}{', ' if given else ''}{given}"
-    numbers = _activated(step, kind, step.run.Z[index][row], j)
+    numbers = _activated(step, kind, *_of_member(step, index, step.run.Z[index][row], j))
     formula = f"{kind.name}({z})"
     if kind.coupled:
-        formula = f"{kind.name}_{j}({_name(step, 'z', index, j, row).replace(f'_{j}', '', 1)})"
+        formula = f"{kind.name}_{j}({name(step, 'z', index, j, row).replace(f'_{j}', '', 1)})"
     return Equation("forward", index + 1, symbol, formula, numbers, value=value, because=why)
 
 
@@ -149,33 +108,57 @@ def _activated(step: Step, kind: Any, z: Any, j: int) -> str:
     return f"{powers[j][0]} / ({' + '.join(terms)})"
 
 
+def _of_member(step: Step, index: int, z: Any, j: int) -> tuple[Any, int]:
+    """Of a layer's values those of the member that unit j belongs to, and its place among these."""
+    own = len(z) // step.objective.network.layers[index].members
+    member, place = divmod(j, own)
+    return z[member * own : (member + 1) * own], place
+
+
 def _dropped(step: Step, index: int, j: int, row: int) -> Iterator[Equation]:
     """What dropout makes of a unit's value."""
     mask = step.run.kept[index]
     if mask is None:
         return
-    rate, a = step.objective.network.layers[index].dropout, float(step.run.A[index][row, j])
+    rate, a = step.rate_of_dropout(index), float(step.run.A[index][row, j])
     kept, less = int(mask[row, j]), number(1 - rate, step.digits)
-    formula = f"{_name(step, 'a', index, j, row)} m / (1 − p)"
+    formula = f"{name(step, 'a', index, j, row)} m / (1 − p)"
     numbers = f"{factor(a, step.digits)} · {kept} / {less}"
     why = f"dropout {'keeps' if kept else 'drops'} this unit, m = {kept}, p = {rate:g}"
-    symbol, value = _name(step, "ã", index, j, row), float(step.run.D[index][row, j])
+    symbol, value = name(step, "ã", index, j, row), float(step.run.D[index][row, j])
     yield Equation("forward", index + 1, symbol, formula, numbers, value=value, because=why)
 
 
 def _prediction(step: Step, shown: Sequence[int], row: int) -> Iterator[Equation]:
-    link, depth = ACTIVATIONS[step.objective.network.loss_row.link], len(step.run.A)
-    z = step.run.A[-1][row]
-    for k in shown:
-        why = f"{step.outputs[k]}: {link.name}, {plain(link.latex)}"
-        value = _name(step, "a", depth - 1, k, row)
+    network, depth = step.objective.network, len(step.run.A)
+    link, K = ACTIVATIONS[network.loss_row.link], network.outputs
+    z, letter = step.run.A[-1][row], "ŷ" if network.members == 1 else "p"
+    for j in shown:
+        m, k = divmod(j, K)
+        member = f"member {m}, " if network.members > 1 else ""
+        why = f"{member}{step.outputs[k]}: {link.name}, {plain(link.latex)}"
+        value = name(step, "a", depth - 1, j, row)
         formula = f"{link.name}({value})"
         if link.coupled:
-            formula = f"{link.name}_{k}({value.replace(f'_{k}', '', 1)})"
-        predicted = float(step.prediction[row, k])
-        numbers = "" if link.name == "identity" else _activated(step, link, z, k)
-        symbol = _of_output(step, "ŷ", k, row)
+            formula = f"{link.name}_{k}({value.replace(f'_{j}', '', 1)})"
+        numbers = "" if link.name == "identity" else _activated(step, link, z[m * K : (m + 1) * K], k)
+        symbol, predicted = of_output(step, letter, j, row), float(step.each[row, j])
         yield Equation("forward", None, symbol, formula, numbers, value=predicted, because=why)
+    if network.members > 1:
+        yield from _mean_prediction(step, row)
+
+
+def _mean_prediction(step: Step, row: int) -> Iterator[Equation]:
+    """The mean of the members' predictions, of each output."""
+    network = step.objective.network
+    for k in range(min(network.outputs, step.units)):
+        places = range(k, network.members * network.outputs, network.outputs)
+        terms = [single(step, of_output(step, "p", j, row), float(step.each[row, j])) for j in places]
+        formula, numbers = (f"({text}) / {network.members}" for text in added(step, terms))
+        why, value = f"{step.outputs[k]}: the mean of the members", float(step.prediction[row, k])
+        yield Equation(
+            "forward", None, of_output(step, "ŷ", k, row), formula, numbers, value=value, because=why
+        )
 
 
 # ------------------------------------------------------------------ the loss
@@ -199,8 +182,8 @@ def _loss(step: Step, shown: Sequence[int]) -> Iterator[Equation]:
 def _letters(step: Step, k: int, row: int) -> dict[str, float]:
     """What the letters of a loss's formula stand for."""
     kind = step.objective.network.loss_row
-    z, y = float(step.run.A[-1][row, k]), float(step.batch.Y[row, k])
-    both = {"y_k": y, "a_k": float(step.prediction[row, k])} if kind.coupled else {"z": z, "y": y}
+    z, y = float(step.run.A[-1][row, k]), float(step.batch.Y[row, k % step.objective.network.outputs])
+    both = {"y_k": y, "a_k": float(step.each[row, k])} if kind.coupled else {"z": z, "y": y}
     return {**both, **parameters(kind)}
 
 
@@ -208,29 +191,36 @@ def _output_loss(step: Step, k: int, row: int) -> Equation:
     kind = step.objective.network.loss_row
     formula = plain(kind.latex).partition(" = ")[0] if kind.coupled else plain(kind.latex)
     numbers = put_in(formula.replace("Σ_k ", ""), _letters(step, k, row), step.digits)
-    z = _name(step, "a", len(step.run.A) - 1, k, row)
-    symbol, right = _of_output(step, "l", k, row), f"l({z}, {_of_output(step, 'y', k, row)})"
+    z = name(step, "a", len(step.run.A) - 1, k, row)
+    target = of_output(step, "y", k % step.objective.network.outputs, row)
+    symbol, right = of_output(step, "l", k, row), f"l({z}, {target})"
     return Equation("loss", None, symbol, right, numbers, value=float(step.losses[row, k]))
 
 
 def _row_loss(step: Step, shown: Sequence[int], row: int) -> Equation:
-    losses = step.losses[row]
-    total, mark = float(np.sum(losses)), _mark(step, row)
-    parts = " + ".join(_of_output(step, "l", k, row) for k in shown)
+    losses, raised, members = step.losses[row], mark(step, row), step.objective.network.members
+    total = float(np.sum(losses))
+    parts = " + ".join(of_output(step, "l", k, row) for k in shown)
     numbers = " + ".join(factor(float(losses[k]), step.digits) for k in shown)
     if len(shown) < len(losses):
         rest = float(total - sum(losses[k] for k in shown))
         parts, numbers = f"{parts} + (the other outputs)", f"{numbers} + {factor(rest, step.digits)}"
-    return Equation("loss", None, f"l^{mark}" if mark else "L", parts, numbers, value=total)
+    why = ""
+    if members > 1:
+        parts, numbers = (f"({text}) / {members}" for text in (parts, numbers))
+        why = f"the mean over the {members} members"
+    symbol = f"l^{raised}" if raised else "L"
+    return Equation("loss", None, symbol, parts, numbers, value=total / members, because=why)
 
 
 def _mean_loss(step: Step) -> Equation:
-    totals, whole = step.losses.sum(axis=1), float(step.weights.sum())
-    pairs: list[Pair] = [
-        (f"w^{_mark(step, r)}", f"l^{_mark(step, r)}", float(step.weights[r]), float(totals[r]))
+    totals = step.losses.sum(axis=1) / step.objective.network.members
+    whole = float(step.weights.sum())
+    terms = [
+        product(step, f"w^{mark(step, r)}", f"l^{mark(step, r)}", float(step.weights[r]), float(totals[r]))
         for r in _rows(step)
     ]
-    formula, numbers = _sum(step, pairs)
+    formula, numbers = added(step, terms)
     value = float(totals @ step.weights / whole)
     numbers = f"({numbers}) / {number(whole, step.digits)}"
     why = "the mean over the rows, w their weights"
@@ -244,6 +234,7 @@ def _backward(step: Step, chosen: Sequence[list[int]]) -> Iterator[Equation]:
     """Of one row a unit's weights follow the unit; of several rows all weights come last."""
     layers = range(len(step.run.A) - 1, -1, -1)
     alone = len(step.batch) == 1
+    seen: list[set[int]] = [set() for _ in layers]
     for row in _rows(step):
         yield from _said(step, row, "backward")
         for index in layers:
@@ -251,13 +242,22 @@ def _backward(step: Step, chosen: Sequence[list[int]]) -> Iterator[Equation]:
             for j in chosen[index]:
                 yield from _value_slope(step, row, index, j)
                 yield _slope(step, row, index, j)
-                if alone:
-                    yield from _weight_slopes(step, index, j)
+                if alone and not _shared(step, index):
+                    yield from trace_layers.parameter_slopes(step, index, j, seen[index])
+            if alone and _shared(step, index):  # sums over units: all of these come first
+                for j in chosen[index]:
+                    yield from trace_layers.parameter_slopes(step, index, j, seen[index])
     if not alone:
         yield Equation("backward", None, "", "the derivatives of the weights: sums over the rows")
         for index in layers:
             for j in chosen[index]:
-                yield from _weight_slopes(step, index, j)
+                yield from trace_layers.parameter_slopes(step, index, j, seen[index])
+
+
+def _shared(step: Step, index: int) -> bool:
+    """Whether several units of a layer may have the same parameters."""
+    layer = step.objective.network.layers[index]
+    return layer.members > 1 or "E" in layer.row.weights
 
 
 def _value_slope(step: Step, row: int, index: int, j: int) -> Iterator[Equation]:
@@ -265,99 +265,61 @@ def _value_slope(step: Step, row: int, index: int, j: int) -> Iterator[Equation]
     if index == len(step.run.A) - 1:
         yield _loss_slope(step, row, j)
         return
-    mask = step.run.kept[index]
-    letter = "a" if mask is None else "ã"
-    W = Layout(step.objective.network).view(step.theta, index + 1, "W")
-    above = step.run.dZ[index + 1][row]
-    pairs: list[Pair] = [
-        (
-            f"w_{{{j},{k}}}^[{index + 2}]",
-            _name(step, "dz", index + 1, k, row),
-            float(W[j, k]),
-            float(above[k]),
-        )
-        for k in range(W.shape[1])
-    ]
-    formula, numbers = _sum(step, pairs)
-    symbol, layer = _name(step, f"d{letter}", index, j, row), index + 1
-    why = f"Σ_j ∂z_j^[{layer + 1}]/∂{letter}_{j}^[{layer}] × ∂L/∂z_j^[{layer + 1}]"
-    da = float(step.run.dA[index][row, j])
-    value = da if mask is None else float(W[j] @ above)
-    yield Equation("backward", layer, symbol, formula, numbers, value=value, because=why)
+    mask, layer = step.run.kept[index], index + 1
+    symbol = name(step, "da" if mask is None else "dã", index, j, row)
+    *before, equation = trace_layers.input_slope(step, layer, j, row, symbol)
+    yield from (*before, equation)
     if mask is not None:
-        rate, kept = step.objective.network.layers[index].dropout, int(mask[row, j])
-        numbers = f"{factor(value, step.digits)} · {kept} / {number(1 - rate, step.digits)}"
+        rate, kept = step.rate_of_dropout(index), int(mask[row, j])
+        numbers = f"{factor(equation.value, step.digits)} · {kept} / {number(1 - rate, step.digits)}"
         why, formula = "∂L/∂ã × ∂ã/∂a, dropout", f"{symbol} m / (1 − p)"
-        name = _name(step, "da", index, j, row)
-        yield Equation("backward", layer, name, formula, numbers, value=da, because=why)
+        da = float(step.run.dA[index][row, j])
+        yield Equation(
+            "backward", layer, name(step, "da", index, j, row), formula, numbers, value=da, because=why
+        )
 
 
 def _loss_slope(step: Step, row: int, k: int) -> Equation:
     kind, index = step.objective.network.loss_row, len(step.run.A) - 1
     slope = plain(kind.slope_latex)
     numbers = put_in(slope, _letters(step, k, row), step.digits)
-    if len(step.batch) > 1:
-        share = float(step.weights[row] / step.weights.sum())
+    members = step.objective.network.members
+    if len(step.batch) > 1 or members > 1:
+        share = float(step.weights[row] / step.weights.sum()) / members
         (slope, said), (numbers, also) = where(slope), where(numbers)
-        slope, numbers = f"(w / Σ w) ({slope}){said}", f"{number(share, step.digits)} · ({numbers}){also}"
+        rows = "w / Σ w" if len(step.batch) > 1 else "1"
+        rows += f" / {members}" if members > 1 else ""
+        slope, numbers = f"({rows}) ({slope}){said}", f"{number(share, step.digits)} · ({numbers}){also}"
     why = f"∂L/∂a_{k}^[{index + 1}], the loss and its link in one"
-    symbol, value = _name(step, "da", index, k, row), float(step.run.dA[-1][row, k])
+    symbol, value = name(step, "da", index, k, row), float(step.run.dA[-1][row, k])
     return Equation("backward", index + 1, symbol, slope, numbers, value=value, because=why)
 
 
 def _slope(step: Step, row: int, index: int, j: int) -> Equation:
     layer, kind = index + 1, step.objective.network.activations[index]
     dA, dz = step.run.dA[index][row], float(step.run.dZ[index][row, j])
-    da = _name(step, "da", index, j, row)
+    da = name(step, "da", index, j, row)
     if kind.coupled:
-        pairs: list[Pair] = [
-            (f"∂a_{k}/∂z_{j}", _name(step, "da", index, k, row), float(v), float(dA[k]))
-            for k, v in enumerate(kind.jacobian(step.run.A[index][row])[:, j])  # type: ignore[misc]
+        own, place = _of_member(step, index, step.run.A[index][row], j)
+        first = j - place
+        terms = [
+            product(step, f"∂a_{first + k}/∂z_{j}", name(step, "da", index, first + k, row), v, dA[first + k])
+            for k, v in enumerate(kind.jacobian(own)[:, place])  # type: ignore[misc]
         ]
-        formula, numbers = _sum(step, pairs)
+        formula, numbers = added(step, terms)
         why = f"Σ_k ∂a_k/∂z_{j} × ∂L/∂a_k, {plain(kind.slope_latex)}"
     else:
         z, a = float(step.run.Z[index][row, j]), float(step.run.A[index][row, j])
-        formula = f"{da} {kind.name}'({_name(step, 'z', index, j, row)})"
+        formula = f"{da} {kind.name}'({name(step, 'z', index, j, row)})"
         numbers = f"{factor(float(dA[j]), step.digits)} · {factor(_slope_of(kind, z, a), step.digits)}"
         slope = plain(kind.slope_latex)
         filled = put_in(slope, {"z": z, "a": a, **parameters(kind)}, step.digits)
         why = f"∂L/∂a_{j}^[{layer}] × ∂a_{j}^[{layer}]/∂z_{j}^[{layer}], {kind.name}'(z) = {slope}"
         why += f" = {filled}" if filled != slope else ""
-    symbol = _name(step, "dz", index, j, row)
+    symbol = name(step, "dz", index, j, row)
     return Equation("backward", layer, symbol, formula, numbers, value=dz, because=why)
 
 
 def _slope_of(row: Any, z: Any, a: Any) -> float:
     with np.errstate(all="ignore"):
         return float(row.slope(np.float64(z), np.float64(a), *values(row)))
-
-
-def _weight_slopes(step: Step, index: int, j: int) -> Iterator[Equation]:
-    layer, run = index + 1, step.run
-    dW = Layout(step.objective.network).view(run.gradient, index, "W")[:, j]
-    shown, hidden = largest(dW, step.terms)
-    rows = _rows(step)
-    dz = [(_name(step, "dz", index, j, r), float(run.dZ[index][r, j])) for r in rows]
-    for i in shown:
-        weight = f"w_{{{i},{j}}}^[{layer}]"
-        pairs: list[Pair] = [
-            (dz[r][0], _received(step, index, i, r), dz[r][1], float(run.input_of(index)[r, i])) for r in rows
-        ]
-        formula, numbers = _sum(step, pairs)
-        why = f"∂L/∂z_{j}^[{layer}] × ∂z_{j}^[{layer}]/∂{weight}"
-        yield Equation("backward", layer, f"d{weight}", formula, numbers, value=float(dW[i]), because=why)
-    if hidden:
-        most = number(float(np.max(np.abs(dW[hidden]))), step.digits)
-        text = f"the other {len(hidden)} weights of this unit likewise; none has more than {most} in size"
-        yield Equation("backward", layer, "", text)
-    db = float(Layout(step.objective.network).view(run.gradient, index, "b")[j])
-    why = f"∂z_{j}^[{layer}]/∂b_{j}^[{layer}] = 1"
-    formula, numbers = " + ".join(name for name, _ in dz[: step.terms]), ""
-    if len(dz) > 1:
-        numbers = " + ".join(factor(v, step.digits) for _, v in dz[: step.terms])
-    if len(dz) > step.terms:
-        rest = sum(v for _, v in dz[step.terms :])
-        formula += f" + ({len(dz) - step.terms} more terms)"
-        numbers += f" + {factor(rest, step.digits)}"
-    yield Equation("backward", layer, f"db_{j}^[{layer}]", formula, numbers, value=db, because=why)

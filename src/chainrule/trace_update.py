@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.parameters import Array, Layout
+from chainrule.parameters import Array, Block
 from chainrule.problem import decayed
 from chainrule.trace_equation import Equation, factor, largest, number
-from chainrule.trace_numbers import assignments, parameters, put_in, renamed, with_matrices
+from chainrule.trace_layers import rows_taken, touched
+from chainrule.trace_numbers import assignments, parameters, put_in, renamed, symbol_of, with_matrices
 from chainrule.trace_step import Step, not_all_units
+from chainrule.trace_terms import parameter_name, wires_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Entry:
         The parameter before and after the step; its derivative without and with penalties.
     old, new : list of float
         The optimiser's memory of it, before and after.
+    weight : bool
+        Whether penalties apply to it.
+    quicker, decay : float
+        Factors on its learning rate and on its weight decay.
     """
 
     name: str
@@ -37,10 +43,9 @@ class Entry:
     old: list[float]
     new: list[float]
 
-    @property
-    def bias(self) -> bool:
-        """Whether it is one; biases know no penalty and no decay."""
-        return self.name.startswith("b")
+    weight: bool
+    quicker: float
+    decay: float
 
     def called(self, letter: str) -> str:
         """Another quantity of the same place: m_{0,1}^[2] of w_{0,1}^[2]."""
@@ -53,49 +58,62 @@ class Entry:
 def units(step: Step, chosen: Sequence[list[int]]) -> Iterator[Equation]:
     """The new parameters of the chosen units of each layer."""
     yield from step.update_remarks()
-    layout = Layout(step.objective.network)
     for index, picked in enumerate(chosen):
         layer = index + 1
+        seen: set[int] = set()
         yield from not_all_units("update", layer, picked, step.run.A[index].shape[1])
-        W, b = _layer(step, layout, index, "W"), _layer(step, layout, index, "b")
         for j in picked:
-            shown, hidden = largest(W[2][:, j], step.moves)
-            for i in shown:
-                yield from _entry(step, layer, _picked(W, f"w_{{{i},{j}}}^[{layer}]", (i, j)))
-            if len(shown) == 1 and hidden:
-                text = f"the other {len(hidden)} weights and the bias of this unit likewise"
-                yield Equation("update", layer, "", text)
-                continue
-            if hidden:
-                text = f"the other {len(hidden)} weights of this unit likewise"
-                yield Equation("update", layer, "", text)
-            yield from _entry(step, layer, _picked(b, f"b_{j}^[{layer}]", (j,)))
+            places, left = _places(step, index, j)
+            places = [place for place in places if place not in seen]
+            seen.update(places)
+            for number_of, place in enumerate(places):
+                if left and number_of == len(places) - 1:  # the bias
+                    yield Equation("update", layer, "", f"the other {left} weights of this unit likewise")
+                yield from _entry(step, layer, _picked(step, index, place))
+
+
+def _places(step: Step, index: int, j: int) -> tuple[list[int], int]:
+    """The places of a unit's parameters that are written out, and how many of its weights are not."""
+    wire = wires_of(step, index)[j]
+    if wire.sort == "row":
+        return touched(step, index, j), 0
+    if step.objective.network.layers[index].row.frozen:
+        return [], 0
+    if wire.sort != "sum":
+        return [place for places in wire.parameters for place in places], 0
+    weights, (bias,) = wire.parameters
+    g = step.gradient[step.objective.layout.layer_slice(index)]
+    shown, hidden = largest(g[list(weights)], step.moves)
+    return [*(weights[i] for i in shown), bias], len(hidden)
 
 
 Arrays = tuple[Array, Array, Array, Array, list[Array], list[Array]]
 
 
-def _layer(step: Step, layout: Layout, index: int, name: str) -> Arrays:
-    """A layer's parameters before, their derivatives without and with penalties, and after; the memory."""
-    theta, slots = step.moved
-    vectors = (step.theta, step.run.gradient, step.gradient, theta)
-    before, dw, g, after = (layout.view(v, index, name) for v in vectors)
-    memories = ([layout.view(row, index, name) for row in rows] for rows in (step.memory, slots))
-    old, new = memories
-    return before, dw, g, after, old, new
-
-
-def _picked(arrays: Arrays, name: str, place: tuple[int, ...]) -> Entry:
-    before, dw, g, after, old, new = arrays
-    was, now = ([float(row[place]) for row in rows] for rows in (old, new))
-    return Entry(name, float(before[place]), float(dw[place]), float(g[place]), float(after[place]), was, now)
+def _picked(step: Step, index: int, place: int) -> Entry:
+    layout, (theta, slots) = step.objective.layout, step.moved
+    at = layout.layer_slice(index).start + place
+    weight = next(block.is_weight for block in layout.blocks if block.start <= at < block.stop)
+    quicker, decay = step.factors(at)
+    return Entry(
+        name=parameter_name(step, index, place),
+        before=float(step.theta[at]),
+        dw=float(step.run.gradient[at]),
+        g=float(step.shortening * step.gradient[at]),
+        after=float(theta[at]),
+        old=[float(row[at]) for row in step.memory],
+        new=[float(row[at]) for row in slots],
+        weight=weight,
+        quicker=quicker,
+        decay=decay,
+    )
 
 
 def _entry(step: Step, layer: int, entry: Entry) -> Iterator[Equation]:
     """The equations of one parameter: its gradient with penalties, the memory, the step."""
-    if step.penalties() and not entry.bias and not step.optimiser.full_batch:
-        values = {"dw": entry.dw, "w": entry.before}
-        formula = step.gradient_formula()
+    formula = step.gradient_formula(entry.weight)
+    if formula != "dw" and not step.optimiser.full_batch:
+        values = {"dw": entry.dw, "w": entry.before, "κ": step.shortening}
         numbers = put_in(formula, values, step.digits)
         yield Equation("update", layer, entry.called("g"), formula, numbers, value=entry.g)
     steps = assignments(step.optimiser.latex)
@@ -103,12 +121,12 @@ def _entry(step: Step, layer: int, entry: Entry) -> Iterator[Equation]:
         yield _change(step, layer, entry)
         return
     memory = dict(zip(step.optimiser.slots, entry.old, strict=True))
-    values = _letters(step, entry.bias) | {"w": entry.before, "g": entry.g} | memory
+    values = _letters(step, entry.quicker, entry.decay) | {"w": entry.before, "g": entry.g} | memory
     for letter, formula in steps:
         value = entry.after if letter == "w" else entry.new[step.optimiser.slots.index(letter)]
         numbers = put_in(formula, values, step.digits)
         symbol = entry.name if letter == "w" else entry.called(letter)
-        right = formula.replace("w", "b") if entry.bias else formula
+        right = formula.replace("w", entry.name[0])
         yield Equation("update", layer, symbol, right, numbers, value=value, because=step.optimiser.name)
         values[letter] = value
 
@@ -118,18 +136,16 @@ def _covered(step: Step, steps: Sequence[tuple[str, str]]) -> bool:
     return [letter for letter, _ in steps] == [*step.optimiser.slots, "w"]
 
 
-def _letters(step: Step, bias: bool) -> dict[str, Any]:
-    """What the letters of an optimiser's formula stand for that are the same for all parameters."""
-    values = parameters(step.optimiser)
-    if bias:
-        values = dict(zip(values, decayed(step.optimiser, 0.0), strict=True))
-    return {**values, "η": step.rate, "t": step.t + 1}
+def _letters(step: Step, quicker: float, decay: float) -> dict[str, Any]:
+    """What the letters of an optimiser's formula stand for that are the same for parameters of one pace."""
+    values = dict(zip(parameters(step.optimiser), decayed(step.optimiser, decay), strict=True))
+    return {**values, "η": step.rate * quicker, "t": step.t + 1}
 
 
 def _change(step: Step, layer: int, entry: Entry) -> Equation:
     """A step whose formula is not one of this parameter alone."""
     change = entry.after - entry.before
-    letter = "b" if entry.bias else "w"
+    letter = entry.name[0]
     numbers = f"{number(entry.before, step.digits)} + {factor(change, step.digits)}"
     why = (
         f"{step.optimiser.name}: the step of all parameters together; here g = {number(entry.g, step.digits)}"
@@ -145,31 +161,53 @@ def _change(step: Step, layer: int, entry: Entry) -> Equation:
 def matrices(step: Step) -> Iterator[Equation]:
     """The new parameters of each layer, and what the optimiser remembers of them."""
     yield from step.update_remarks()
-    layout = Layout(step.objective.network)
-    for index in range(len(step.run.A)):
-        for name in ("W", "b"):
-            yield from _matrix(step, index + 1, name, _layer(step, layout, index, name))
+    for block in step.objective.layout.blocks:
+        if not block.frozen:
+            yield from _matrix(step, block, _arrays(step, block))
 
 
-def _matrix(step: Step, layer: int, name: str, arrays: Arrays) -> Iterator[Equation]:
+def _arrays(step: Step, block: Block) -> Arrays:
+    """A parameter before, its derivative without and with penalties, and after; the memory; as matrices.
+
+    Of a table only the rows that the batch takes.
+    """
+    theta, slots = step.moved
+    at = slice(block.start, block.stop)
+    taken = rows_taken(step, block.layer) if block.name == "E" else slice(None)
+
+    def shaped(vector: Any) -> Any:
+        return np.atleast_2d(vector[at].reshape(-1, block.shape[-1]))[taken]
+
+    vectors = (step.theta, step.run.gradient, step.shortening * step.gradient, theta)
+    before, dw, g, after = map(shaped, vectors)
+    return before, dw, g, after, list(map(shaped, step.memory)), list(map(shaped, slots))
+
+
+def _matrix(step: Step, block: Block, arrays: Arrays) -> Iterator[Equation]:
+    name, layer = symbol_of(block.name), block.layer + 1
     row, mark = step.optimiser, f"^[{layer}]"
-    before, dw, g, after = (np.atleast_2d(a) for a in arrays[:4])
+    before, dw, g, after = arrays[:4]
     gradient = f"d{name}{mark}"
-    if step.penalties() and name == "W" and not row.full_batch:
-        formula = renamed(step.gradient_formula(), {"dw": gradient, "w": f"W{mark}"})
-        yield _result(layer, f"G{mark}", formula, g, (dw, "+", g - dw), "with the penalties")
-        gradient = f"G{mark}"
+    formula = step.gradient_formula(block.is_weight)
+    if formula != "dw" and not row.full_batch:
+        symbol = f"G{mark}" if block.is_weight else f"g_{name}{mark}"
+        operands = (dw, "+", g - dw) if step.shortening == 1 else ()
+        why = "with the penalties" if step.shortening == 1 else "with the penalties, and shortened by κ"
+        yield _result(
+            layer, symbol, renamed(formula, {"dw": gradient, "w": f"{name}{mark}"}), g, operands, why
+        )
+        gradient = symbol
     steps = assignments(row.latex)
     if row.full_batch or not _covered(step, steps):
         formula, operands = f"{name}{mark} + Δ{name}{mark}", (before, "+", after - before)
         yield _result(layer, f"{name}{mark}", formula, after, operands, row.name)
         return
     names = {"w": f"{name}{mark}", "g": gradient} | {s: f"{s.upper()}_{name}{mark}" for s in row.slots}
-    memory = dict(zip(row.slots, map(np.atleast_2d, arrays[4]), strict=True))
+    memory = dict(zip(row.slots, arrays[4], strict=True))
     values = {"w": before, "g": g} | memory
-    results = {"w": after} | dict(zip(row.slots, map(np.atleast_2d, arrays[5]), strict=True))
+    results = {"w": after} | dict(zip(row.slots, arrays[5], strict=True))
     for letter, formula in steps:
-        filled = put_in(formula, _letters(step, name == "b"), step.digits)
+        filled = put_in(formula, _letters(step, *step.factors(block.start)), step.digits)
         why = f"{row.name}, entry by entry"
         operands = with_matrices(filled, values)
         yield _result(layer, names[letter], renamed(formula, names), results[letter], operands, why)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.equations import LAYERS
+from chainrule.equations.layer_kinds import LayerKind, Wire
 from chainrule.parameters import Array, Layout
 from chainrule.problem import Batch
-from chainrule.reference import activate, data_loss, deactivate
+from chainrule.reference import activate, data_loss, deactivate, split
 from chainrule.spec import Network
 
 
@@ -24,25 +24,69 @@ class Unit:
 
     Attributes
     ----------
-    x, w : list of float
-        Inputs and weights.
-    b, z, a : float
-        Bias, pre-activation and activation.
-    dw : list of float
-        Derivatives of this row's share of the loss with respect to the weights.
-    db, dz, da : float
-        The same for the bias, the pre-activation and the activation.
+    wire : Wire
+        What it is made of.
+    x, theta : list of float
+        Its inputs and its parameters; of a sum the bias comes last.
+    z, a : float
+        Pre-activation and activation.
+    dx, dtheta : list of float
+        Derivatives of this row's share of the loss with respect to the inputs and parameters.
+    dz, da : float
+        The same for the pre-activation and the activation.
     """
 
+    wire: Wire
     x: list[float]
-    w: list[float]
-    b: float
-    z: float
+    theta: list[float]
+    z: float = 0.0
     a: float = 0.0
     da: float = 0.0
     dz: float = 0.0
-    db: float = 0.0
-    dw: list[float] = field(default_factory=list)
+    dx: list[float] = field(default_factory=list)
+    dtheta: list[float] = field(default_factory=list)
+
+    @property
+    def places(self) -> list[int]:
+        """Places of its parameters among the layer's."""
+        return [place for places in self.wire.parameters for place in places]
+
+    @property
+    def row_number(self) -> int:
+        """The row of a table that its input names; the nearest one, if there is no such row."""
+        code = self.x[0]
+        return int(min(max(code, 0.0), len(self.theta) - 1)) if code == code else 0
+
+    def go_forward(self, kind: LayerKind) -> None:
+        """Fill z."""
+        match self.wire.sort:
+            case "sum":
+                assert kind.unit_forward is not None
+                self.z = kind.unit_forward(self.x, self.theta[:-1], self.theta[-1])
+            case "entry":
+                assert kind.entry is not None
+                self.z = float(kind.entry(self.x[0], *self.theta))
+            case "row":
+                self.z = self.theta[self.row_number]
+            case _:
+                (self.z,) = self.x
+
+    def go_back(self, kind: LayerKind) -> None:
+        """Fill dx and dtheta from dz."""
+        match self.wire.sort:
+            case "sum":
+                assert kind.unit_backward is not None
+                dw, db, self.dx = kind.unit_backward(self.dz, self.x, self.theta[:-1])
+                self.dtheta = [*dw, db]
+            case "entry":
+                assert kind.slopes is not None
+                slopes = [float(slope) * self.dz for slope in kind.slopes(self.x[0], *self.theta)]
+                self.dx, self.dtheta = slopes[:1], slopes[1:] or [0.0] * len(self.theta)
+            case "row":
+                self.dx, self.dtheta = [0.0], [0.0] * len(self.theta)
+                self.dtheta[self.row_number] = self.dz
+            case _:
+                self.dx = [self.dz]
 
 
 Layers = list[list[Unit]]
@@ -65,13 +109,15 @@ def forward(network: Network, theta: Array, x: Array) -> Layers:
     layout, layers = Layout(network), []
     values = [float(v) for v in x]
     for index, layer in enumerate(network.layers):
-        W, b = layout.view(theta, index, "W"), layout.view(theta, index, "b")
-        units = []
-        for j in range(layer.units):
-            w = [float(v) for v in W[:, j]]
-            z = LAYERS[layer.kind].unit_forward(values, w, float(b[j]))
-            units.append(Unit(values, w, float(b[j]), z))
-        A = activate(network.activations[index], np.array([[u.z for u in units]]))
+        p, units = theta[layout.layer_slice(index)], []
+        for j in range(network.widths[index + 1]):
+            unit = Unit(layer.wire(j, len(values)), [], [])
+            unit.x = [values[i] for i in unit.wire.inputs]
+            unit.theta = [float(p[place]) for place in unit.places]
+            unit.go_forward(layer.row)
+            units.append(unit)
+        Z = np.array([[unit.z for unit in units]])
+        A = activate(network.activations[index], split(Z, layer.members)).reshape(Z.shape)
         for unit, a in zip(units, A[0], strict=True):
             unit.a = float(a)
         values = [u.a for u in units]
@@ -95,15 +141,16 @@ def backward(network: Network, layers: Layers, y: Array, share: float) -> None:
     dz = data_loss(network, z, y[None, :], None, slope=True)[0] * share
     da = [float(v) for v in dz]
     for index in range(len(layers) - 1, -1, -1):
-        units, row = layers[index], network.activations[index]
-        Z, A = np.array([[u.z for u in units]]), np.array([[u.a for u in units]])
-        dZ = deactivate(row, Z, A, np.array([da]))[0]
-        dx = [0.0] * len(units[0].x)
+        units, row, layer = layers[index], network.activations[index], network.layers[index]
+        arrays = ([u.z for u in units], [u.a for u in units], da)
+        Z, A, dA = (split(np.array([values]), layer.members) for values in arrays)
+        dZ = deactivate(row, Z, A, dA).ravel()
+        dx = [0.0] * network.widths[index]
         for unit, value, slope in zip(units, da, dZ, strict=True):
             unit.da, unit.dz = value, float(slope)
-            backward_of_unit = LAYERS[network.layers[index].kind].unit_backward
-            unit.dw, unit.db, share_of_dx = backward_of_unit(unit.dz, unit.x, unit.w)
-            dx = [total + part for total, part in zip(dx, share_of_dx, strict=True)]
+            unit.go_back(layer.row)
+            for i, part in zip(unit.wire.inputs, unit.dx, strict=True):
+                dx[i] += part
         da = dx
 
 
@@ -120,7 +167,8 @@ def gradient(network: Network, theta: Array, batch: Batch) -> Array:
         layers = forward(network, theta, x)
         backward(network, layers, y, float(weight / weights.sum()))
         for index, units in enumerate(layers):
-            for j, unit in enumerate(units):
-                layout.view(total, index, "W")[:, j] += unit.dw
-                layout.view(total, index, "b")[j] += unit.db
+            into = total[layout.layer_slice(index)]
+            for unit in units:
+                for place, part in zip(unit.places, unit.dtheta, strict=True):
+                    into[place] += part
     return total

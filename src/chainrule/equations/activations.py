@@ -213,7 +213,8 @@ GELU_SCALE = (2 / pi) ** 0.5
 
 @activation(
     latex=r"\tfrac{z}{2} \left(1 + \tanh\left(\sqrt{2/\pi}\,(z + 0.044715 z^3)\right)\right)",
-    slope_latex=r"\tfrac{1+t}{2} + \tfrac{z}{2} (1 - t^2) \sqrt{2/\pi}\,(1 + 0.134145 z^2)",
+    slope_latex=r"\tfrac{1+t}{2} + \tfrac{z}{2} (1 - t^2) \sqrt{2/\pi}\,(1 + 0.134145 z^2), "
+    r"\quad t = \tanh\left(\sqrt{2/\pi}\,(z + 0.044715 z^3)\right)",
     source="Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2",
 )
 class gelu_tanh:

@@ -36,6 +36,30 @@ GORISHNIY_2024 = "Gorishniy, Kotelnikov & Babenko 2024, arXiv:2410.24210"
 
 
 @dataclass(frozen=True)
+class Wire:
+    """What one of a layer's values is made of.
+
+    Attributes
+    ----------
+    sort : {"sum", "entry", "input", "row"}
+        A weighted sum of inputs plus a bias; the kind's function of one input; an input itself; or an entry
+        of that row of a table which an input names.
+    inputs : range
+        Places among the layer's inputs.
+    parameters : tuple of range
+        Places among the layer's parameters. Of a sum: the weights, one for each input, and the bias; of an
+        entry: one for each of the function's parameters; of a row: a column of the table.
+    root : int
+        A weighted sum is divided by the square root of this.
+    """
+
+    sort: str
+    inputs: range
+    parameters: tuple[range, ...] = ()
+    root: int = 1
+
+
+@dataclass(frozen=True)
 class LayerKind(Row):
     """A kind of layer.
 
@@ -49,10 +73,14 @@ class LayerKind(Row):
         The matrix equations, in place.
     entry, slopes : callable or None
         The equations of one value, where it depends on one number of the input.
+    parts_latex : tuple of str
+        The formulas of `slopes`.
     activation : Activation or None
-        Of a parametric activation: the one that it is made of.
+        Of a parametric activation: the one that it is made of, f in these formulas.
     unit_forward, unit_backward : callable or None
-        The same for one unit and one row of data.
+        Of a kind with weighted sums: the equations of one unit and one row of data.
+    wire : callable
+        ``wire(j, inputs, units, *sizes) -> Wire``: what value j is made of.
     sliced : bool
         Whether the kind, restricted to some of its inputs, is itself with these rows of its first
         parameter: then the gradient can be had a few rows at a time.
@@ -71,9 +99,11 @@ class LayerKind(Row):
     backward: Function = lambda dZ, X, p, dX, dp: None
     entry: Function | None = None
     slopes: Function | None = None
+    parts_latex: tuple[str, ...] = ()
     activation: Activation | None = None
     unit_forward: Function | None = None
     unit_backward: Function | None = None
+    wire: Function = lambda j, inputs, units: Wire("input", range(j, j + 1))
     sliced: bool = False
     draw: Function | None = None
     weights: tuple[str, ...] = ("W",)
@@ -83,6 +113,7 @@ class LayerKind(Row):
         if self.entry is not None:
             object.__setattr__(self, "forward", partial(entries_forward, self))
             object.__setattr__(self, "backward", partial(entries_backward, self))
+            object.__setattr__(self, "wire", partial(entries_wire, self))
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -119,6 +150,17 @@ def entries_backward(row, dZ, X, p, dX, dp, columns=0, fan=1):
     if dX.shape[0] > 0:
         dX[...] = dZ[:, taken * fan :] if columns else 0
         dX[:, :taken] += (G * dx).sum(axis=2)
+
+
+def entries_wire(row, j, inputs, units, columns=0, fan=1):
+    """What value j is made of: see `entries_forward`."""
+    size = (columns or inputs) * fan
+    if j >= size:
+        return Wire("input", range(j - size, j - size + 1))
+    count = len(row.shapes(1, 1, *row.sizes))
+    return Wire(
+        "entry", range(j // fan, j // fan + 1), tuple(range(p, p + 1) for p in range(j, count * size, size))
+    )
 
 
 def _pieces(row: LayerKind, p: Any, columns: int, fan: int) -> list[Any]:

@@ -14,7 +14,7 @@ from chainrule.equation import (
     sqrt,
     take_rows,
 )
-from chainrule.equations.layer_kinds import GORISHNIY_2022, GORISHNIY_2024, WHOLE, layer
+from chainrule.equations.layer_kinds import GORISHNIY_2022, GORISHNIY_2024, WHOLE, Wire, layer
 
 # ------------------------------------------------------------------ matrix products
 
@@ -56,6 +56,10 @@ class dense:
             column_sums(dZ, biases(dp, inputs, units))
         if dX.shape[0] > 0:
             dot(dZ, W.T, dX)
+
+    def wire(j, inputs, units):
+        end = inputs * units
+        return Wire("sum", range(inputs), (range(j, end, units), range(end + j, end + j + 1)))
 
     def unit_forward(x, w, b):
         return sum(w_i * x_i for w_i, x_i in zip(w, x, strict=True)) + b
@@ -102,6 +106,10 @@ class ntk_dense:
         if dX.shape[0] > 0:
             dot(dZ, W.T, dX)
             multiply(dX, 1 / sqrt(d))
+
+    def wire(j, inputs, units):
+        end = inputs * units
+        return Wire("sum", range(inputs), (range(j, end, units), range(end + j, end + j + 1)), root=inputs)
 
     def unit_forward(x, w, b):
         return sum(w_i * x_i for w_i, x_i in zip(w, x, strict=True)) / sqrt(len(x)) + b
@@ -156,6 +164,17 @@ class grouped:
         if dX.shape[0] > 0:
             dX[:, groups * size :] = dZ[:, groups * units :]
 
+    def wire(j, inputs, width, groups, size, units):
+        g, k = divmod(j, units)
+        if g >= groups:
+            i = j - groups * units + groups * size
+            return Wire("input", range(i, i + 1))
+        first, last, end = g * size * units, (g + 1) * size * units, groups * size * units
+        weights, bias = range(first + k, last, units), range(end + j, end + j + 1)
+        return Wire("sum", range(g * size, (g + 1) * size), (weights, bias))
+
+    unit_forward, unit_backward = dense.unit_forward, dense.unit_backward
+
 
 # ------------------------------------------------------------------ rearrangements
 
@@ -190,6 +209,9 @@ class repeat:
             dX[:, :] = dZ[:, 0:d]
             for m in range(1, times):
                 dX[:, :] += dZ[:, m * d : (m + 1) * d]
+
+    def wire(j, inputs, units, times):
+        return Wire("input", range(j % inputs, j % inputs + 1))
 
 
 @layer(
@@ -233,3 +255,10 @@ class embedding:
         if dX.shape[0] > 0:
             dX[:, :first] = dZ[:, :first]
             dX[:, first:] = 0
+
+    def wire(j, inputs, units, columns, rows, size):
+        first = inputs - columns
+        if j < first:
+            return Wire("input", range(j, j + 1))
+        column, k = divmod(j - first, size)
+        return Wire("row", range(first + column, first + column + 1), (range(k, rows * size, size),))

@@ -22,6 +22,7 @@ TURN = 6.283185307179586
 @layer(
     latex=r"z = s x",
     slope_latex=r"ds = \sum_i x_i \, dz_i, \quad dx = s \, dz",
+    parts_latex=("s", "x"),
     source=HOLZMUELLER_2024 + "; " + GORISHNIY_2024,
 )
 class scale:
@@ -46,6 +47,7 @@ class scale:
 @layer(
     latex=r"z = s x + b",
     slope_latex=r"ds = \sum_i x_i \, dz_i, \quad db = \sum_i dz_i, \quad dx = s \, dz",
+    parts_latex=("s", "x", "1"),
     source="Wen, Tran & Ba 2020, arXiv:2002.06715; " + GORISHNIY_2024,
 )
 class affine:
@@ -68,7 +70,12 @@ class affine:
 
 
 @layer(
-    latex=r"z_k = \cos 2 \pi (w_k x + \varphi_k)",
+    latex=r"z = \cos(2 \pi (w x + \varphi))",
+    parts_latex=(
+        r"-2 \pi w \sin(2 \pi (w x + \varphi))",
+        r"-2 \pi x \sin(2 \pi (w x + \varphi))",
+        r"-2 \pi \sin(2 \pi (w x + \varphi))",
+    ),
     slope_latex=r"dw_k = -2 \pi \sum_i x_i \sin(\cdot) \, dz_{ik}, \quad "
     r"d\varphi_k = -2 \pi \sum_i \sin(\cdot) \, dz_{ik}, \quad dx = -2 \pi \sum_k w_k \sin(\cdot) \, dz_k",
     source=GORISHNIY_2022 + "; " + HOLZMUELLER_2024,
@@ -96,7 +103,8 @@ class periodic:
 
 
 @layer(
-    latex=r"z_k = \min(\max(\frac{x - l_k}{h_k - l_k}, f_k), c_k)",
+    latex=r"z = \min(\max(\frac{x - l}{h - l}, f), c)",
+    parts_latex=(r"[v > f] [c > v] / (h - l), \quad v = \frac{x - l}{h - l}",),
     slope_latex=r"dx = \sum_k \frac{dz_k}{h_k - l_k} \text{ where } f_k < z_k < c_k",
     source=GORISHNIY_2022,
     parameters={"columns": 1, "bins": 1},
@@ -168,8 +176,9 @@ def parametric(row: Activation) -> LayerKind:
 
     return LayerKind(
         name=f"parametric_{row.name}",
-        latex=rf"z = x + \alpha (f(x) - x), \quad f(x) = {row.latex}",
-        slope_latex=r"d\alpha = \sum_i (f(x_i) - x_i) \, dz_i, \quad dx = (1 + \alpha (f'(x) - 1)) \, dz",
+        latex=rf"z = x + \alpha (f - x), \quad f = \mathrm{{{row.name.replace('_', ' ')}}}(x)",
+        slope_latex=r"d\alpha = \sum_i (f_i - x_i) \, dz_i, \quad dx = (1 + \alpha (f' - 1)) \, dz",
+        parts_latex=(r"1 + \alpha (f' - 1)", "f - x"),
         source=HOLZMUELLER_2024,
         doc=f"{row.name}, mixed with the identity in a share that each unit learns (1: {row.name} alone).",
         width=lambda inputs: inputs,

@@ -143,7 +143,7 @@ class Array:
 
 
 def together(function: Callable[..., Any], *arrays: Array) -> Array:
-    """A function of arrays, entry by entry; axes of length 1, or that lack in front, are as long as the others'."""
+    """A function of arrays, entry by entry; axes of length 1, or missing in front, follow the others'."""
     depth = max(len(a.shape) for a in arrays)
     padded = [(sp.Integer(1),) * (depth - len(a.shape)) + a.shape for a in arrays]
     shape = []
@@ -263,7 +263,7 @@ class Piece(Array):
     def __init__(self, flat: Flat, start: Any, stop: Any, shape: Shape) -> None:
         self.flat, self.start, self.stop, self.shape = flat, start, stop, shape
 
-    def reshape(self, *shape: Any) -> Piece:  # type: ignore[override]
+    def reshape(self, *shape: Any) -> Piece:
         """The same stretch in another shape."""
         shape = shape[0] if isinstance(shape[0], tuple) else shape
         if sp.expand(sp.Mul(*shape) - (self.stop - self.start)) != 0:
