@@ -1,15 +1,14 @@
-"""A column of a table as inputs of a network for tables: scaled numbers, a few columns of a category, or its code.
+"""A column of a table as inputs of a network: scaled numbers, some columns of a category, or its code.
 
 Each kind learns from the training rows, reads cells, and writes its inputs into the columns of one matrix.
 All are plain data that JSON can hold.
 
-Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, appendix A (robust scaling, smooth clipping,
-one-hot columns of small categories).
+Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, appendix A (robust scaling, smooth
+clipping, one-hot columns of small categories).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,83 +28,14 @@ from chainrule.column_values import (
     text_of,
     truth_of,
 )
+from chainrule.robust_scaling import PLAIN, Scaling
 
 Codes = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float32]
 
-FAR = 1e6  # a scaled value beyond this is as good as at the end of the smooth clipping
-BOUND = 3.0  # of the smooth clipping
 FEWEST = 2  # a level of a category is in so many training rows, or more
 WORDS = {0.0: "false", 1.0: "true"}
-
-
-@dataclass(frozen=True)
-class Scaling:
-    r"""Robust scaling and smooth clipping: :math:`u = (x - c) / s`, then :math:`u / \sqrt{1 + (u / 3)^2}`.
-
-    Attributes
-    ----------
-    centre : float
-        c, the median.
-    spread : float
-        s, the distance of the quartiles; half of the range, where they are equal. Positive.
-    clipped : bool
-        Whether the second step is done.
-    """
-
-    centre: float
-    spread: float
-    clipped: bool = True
-
-    def __post_init__(self) -> None:
-        sensible(
-            math.isfinite(self.centre),
-            math.isfinite(self.spread),
-            self.spread > 0,
-            isinstance(self.clipped, bool),
-        )
-
-    @classmethod
-    def learn(cls, values: Numbers) -> Scaling | None:
-        """From values without a missing one; None, if they are all the same."""
-        if not values.size:
-            return None
-        largest = float(np.abs(values).max()) or 1.0
-        return cls._from(np.quantile(values / largest, (0.0, 0.25, 0.5, 0.75, 1.0)), largest)
-
-    @classmethod
-    def of_counts(cls, values: Sequence[float], counts: Sequence[int]) -> Scaling | None:
-        """From the different values, in ascending order, and how often each is there."""
-        ends = np.cumsum(counts)
-        place = (ends[-1] - 1) * np.array((0.0, 0.25, 0.5, 0.75, 1.0))
-        low = np.floor(place)
-        below, above = (
-            np.asarray(values)[np.searchsorted(ends, p, side="right")] for p in (low, np.ceil(place))
-        )
-        return cls._from(below + (above - below) * (place - low), 1.0)
-
-    @classmethod
-    def _from(cls, quantiles: Numbers, unit: float) -> Scaling | None:
-        least, lower, median, upper, most = map(float, quantiles)
-        spread = ((upper - lower) or (most - least) / 2) * unit
-        if not spread > 0:
-            return None
-        return cls(median * unit, min(spread, np.finfo(np.float64).max))
-
-    def __call__(self, values: Any) -> Numbers:
-        """The scaled values; those too large to be scaled are at the end."""
-        values = np.asarray(values, dtype=np.float64)
-        with np.errstate(over="ignore"):
-            u = (values / 2 - self.centre / 2) / (self.spread / 2)  # halves: no difference overflows
-        if not self.clipped:
-            return u
-        u = np.clip(u, -FAR, FAR)
-        clipped: Numbers = u / np.sqrt(1 + np.square(u / BOUND))
-        return clipped
-
-
-PLAIN = Scaling(0.0, 1.0, clipped=False)
 
 
 class Inputs(NamedTuple):
@@ -129,8 +59,8 @@ class Numeric:
     scalings : tuple of Scaling
         One for each part.
     flag : Scaling or None
-        How the mark of a missing value is scaled, which is 1, and -1 where there is a value; None, if none was
-        missing while learning.
+        How the mark of a missing value is scaled, which is 1, and -1 where there is a value; None, if none
+        was missing while learning.
     """
 
     name: str
@@ -156,7 +86,7 @@ class Numeric:
         parts = tuple(PARTS) if kind == "date" else ("",)
         raw = _values(series, kind, parts)
         known = raw[rows]
-        gone = np.isnan(known).any(axis=1)
+        gone = np.isnan(known[:, 0])
         if gone.all():
             return Dropped(series.name, kind, "every value is missing"), raw
         found = [Scaling.learn(column[~gone]) for column in known.T]
@@ -172,7 +102,7 @@ class Numeric:
         return column, raw[:, kept] if kept else raw[:, :1]
 
     def read(self, series: Series) -> Numbers:
-        """The numbers of the cells, NaN for a missing one, of shape (rows, parts); where no part varies, of one."""
+        """The numbers of the cells, NaN for a missing one, of shape (rows, parts or 1)."""
         return _values(series, self.kind, self.parts or (next(iter(PARTS)) if self.kind == "date" else "",))
 
     def write(self, raw: Numbers, out: Inputs) -> None:
@@ -276,8 +206,8 @@ def _word(series: Series, value: Any, cells: Cells, place: int) -> str:
 class Categorical:
     """A category: columns of its own if it has few levels, or else a whole number for an embedding.
 
-    Of two levels, a single column has 1 for the first and -1 for the second. A missing value, a rare level and
-    one that was never seen are 0 in every column; as a code they are 0, and the levels count from 1.
+    Of two levels, a single column has 1 for the first and -1 for the second. A missing value, a rare level
+    and one that was never seen are 0 in every column; as a code they are 0, and the levels count from 1.
 
     Attributes
     ----------
@@ -303,7 +233,7 @@ class Categorical:
             self.kind in ("category", "boolean"),
             count > 0,
             len(self.one_hot) in (0, 1 if count <= 2 else count),
-            isinstance(self.rare, int) and self.rare >= 0,
+            self.rare >= 0,
         )
 
     @classmethod
@@ -406,7 +336,7 @@ def _scalings(counts: Sequence[int], scaled: bool) -> tuple[Scaling, ...]:
     """How the one-hot columns are scaled, from how often each code is there."""
     raw = indicators(len(counts) - 1)
     if not scaled:
-        return (PLAIN,) * raw.shape[1]
+        return (PLAIN,) * len(raw[0])
     found = []
     for column in raw.T:
         order = np.argsort(column, kind="stable")

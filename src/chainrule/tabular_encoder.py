@@ -12,7 +12,8 @@ from chainrule.column_kinds import Dropped
 from chainrule.column_values import Frame, Series, kind_of
 from chainrule.columns import require
 from chainrule.errors import DataError
-from chainrule.tabular_columns import Categorical, Inputs, Matrix, Numeric, Rows, Scaling
+from chainrule.robust_scaling import Scaling
+from chainrule.tabular_columns import Categorical, Inputs, Matrix, Numeric, Rows
 
 Kept = Numeric | Categorical
 Column = Kept | Dropped
@@ -27,7 +28,7 @@ class Columns:
     numbers, one_hot : int
         How many of each.
     cardinalities : tuple of int
-        For each column of codes how many there are: from 0, which stands for a missing, rare or unknown value.
+        For each column of codes how many there are, from 0, which is a missing, rare or unknown value.
     names : tuple of str
         Of all columns, in their order.
     """
@@ -200,7 +201,9 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def _from_dict(facts: dict[str, Any]) -> Column:
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items() if key != "is"}
+    values: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in facts.items() if key != "is"
+    }
     for key in ("scalings", "one_hot"):
         if key in values:
             values[key] = tuple(Scaling(**scaling) for scaling in values[key])

@@ -46,7 +46,8 @@ def table(model: Any, X: Any, y: Any = "no_validation", *, reset: bool, name: st
     """
     if sparse.issparse(X):
         raise DataTypeError(
-            f"{name} is a sparse matrix, but {type(model).__name__} takes dense tables: give {name}.toarray()."
+            f"{name} is a sparse matrix, but {type(model).__name__} takes dense tables: give "
+            f"{name}.toarray()."
         )
     if not is_frame(X):
         return _of_array(model, X, y, reset=reset, name=name)
@@ -99,16 +100,16 @@ def _objects(values: list[Any], column: int, name: str) -> pl.Series:
         kind = next((kind for kind, types in _OBJECTS.items() if isinstance(value, types)), None)
         if kind is None:
             raise DataTypeError(
-                f"{name}[{row}, {column}] is {shortened(value)}: argument must be a string, a real number or a "
-                "truth value. Convert it, or leave it empty (None)."
+                f"{name}[{row}, {column}] is {shortened(value)}: argument must be a string, a real number or "
+                "a truth value. Convert it, or leave it empty (None)."
             )
         kinds.setdefault(kind, row)
     if len(kinds) > 1:
         (a, first), (b, second) = list(kinds.items())[:2]
         raise DataTypeError(
             f"Column {column} of {name} mixes {a} and {b}: {name}[{first}, {column}] is "
-            f"{shortened(values[first])}, but {name}[{second}, {column}] is {shortened(values[second])}. Make "
-            "all its values of one type."
+            f"{shortened(values[first])}, but {name}[{second}, {column}] is {shortened(values[second])}. "
+            "Make all its values of one type."
         )
     kind = next(iter(kinds), "numbers")
     return pl.Series(f"x{column}", values, dtype=_TYPES[kind], strict=False)
@@ -151,7 +152,7 @@ def _named(column: Any, names: Sequence[str]) -> str:
                 f"cat_features has {column!r}, but the table has no such column. It has: {shown}."
             )
         return column
-    if isinstance(column, bool) or not isinstance(column, Integral) or not -len(names) <= column < len(names):
+    if isinstance(column, bool) or not isinstance(column, Integral) or int(column) not in range(len(names)):
         raise OptionError(
             f"cat_features has {column!r}: give names of columns, or positions from 0 to {len(names) - 1}."
         )
@@ -173,7 +174,7 @@ def target(model: Any, y: Any, rows: Frame, *, numeric: bool, name: str = "y") -
         check_consistent_length(np.empty(len(rows)), y)
         if y.ndim == 2 and y.shape[1] > 1:
             raise DataError(
-                f"{name} should be a 1d array, but it has {y.shape[1]} columns: fit one model for each of them."
+                f"{name} should be a 1d array, but it has {y.shape[1]} columns: fit one model for each."
             )
         return column_or_1d(y, warn=True)
     except DataError:

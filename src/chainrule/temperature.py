@@ -1,0 +1,111 @@
+r"""Temperature scaling: probabilities as honest as validation rows can make them.
+
+The logits z of each member are divided by one number T > 0 before the softmax. With :math:`\beta = 1 / T`,
+the probability of the true class y of a row by member m, and the mean over the members that have not seen the
+row, are
+
+.. math:: p_m = \frac{e^{\beta z_{m y}}}{\sum_k e^{\beta z_{m k}}}, \qquad p = \frac{1}{M} \sum_m p_m .
+
+The loss is :math:`L(\beta) = -\sum_i w_i \log p_i`, with weights that sum to 1. With the mean
+:math:`\bar z_m = \sum_k P_{mk} z_{mk}` and the variance
+:math:`v_m = \sum_k P_{mk} z_{mk}^2 - \bar z_m^2` of the logits under the member's own probabilities,
+:math:`g_m = z_{m y} - \bar z_m`, and shares :math:`r_m = p_m / \sum_j p_j`,
+
+.. math:: L' = -\sum_i w_i \sum_m r_m g_m, \qquad
+          L'' = -\sum_i w_i \Bigl( \sum_m r_m (g_m^2 - v_m) - \bigl(\sum_m r_m g_m\bigr)^2 \Bigr).
+
+Source: Guo, Pleiss, Sun & Weinberger 2017, arXiv:1706.04599, section 4.2, for a single network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.column_values import Numbers
+
+HOTTEST, COLDEST = 10.0, 0.5  # more certain than twice the logits is never warranted by a few hundred rows
+STEPS = 60
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Logits of validation rows, each by a member that was not trained on the row.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n, classes)
+    y : ndarray of int, shape (n,)
+        The true class.
+    row : ndarray of int, shape (n,)
+        Which row each line is of; several members may judge the same.
+    w : ndarray of shape (n,)
+        Weight of the row.
+    """
+
+    Z: Numbers
+    y: Any
+    row: Any
+    w: Numbers
+
+    @cached_property
+    def rows(self) -> tuple[Any, Any, Numbers]:
+        """For each line the place of its row; for each row how many lines it has, and its weight."""
+        _, first, place, count = np.unique(
+            self.row, return_index=True, return_inverse=True, return_counts=True
+        )
+        weights = self.w[first]
+        return place, count, weights / weights.sum()
+
+    def derivatives(self, beta: float) -> tuple[float, float, float]:
+        """L, L' and L'' at 1 / T."""
+        place, count, w = self.rows
+        Z = self.Z - self.Z.max(axis=1, keepdims=True)  # which changes no probability and no g
+        E = np.exp(beta * Z)
+        total = E.sum(axis=1)
+        mean = (E * Z).sum(axis=1) / total
+        variance = np.maximum((E * np.square(Z)).sum(axis=1) / total - np.square(mean), 0.0)
+        own = Z[np.arange(len(Z)), self.y]
+        log_p, g = beta * own - np.log(total), own - mean
+        highest = np.full(len(w), -np.inf)
+        np.maximum.at(highest, place, log_p)
+        p = np.exp(log_p - highest[place])  # at least one member of each row has 1 here
+        size = len(w)
+        together = np.bincount(place, p, size)
+        first = np.bincount(place, p * g, size) / together
+        second = np.bincount(place, p * (np.square(g) - variance), size) / together
+        value = -float(w @ (highest + np.log(together / count)))
+        return value, -float(w @ first), -float(w @ (second - np.square(first)))
+
+
+def fitted(judged: Judged) -> float:
+    """The temperature of least loss, between COLDEST and HOTTEST; 1, unless another one lowers the loss.
+
+    Newton's method on L', inside a bracket that each step narrows: where a step would leave it, or the
+    curvature is not positive, the bracket is halved (in the logarithm) in its place.
+
+    Parameters
+    ----------
+    judged : Judged
+
+    Returns
+    -------
+    float
+    """
+    low, high = 1 / HOTTEST, 1 / COLDEST
+    beta = 1.0
+    for _ in range(STEPS):
+        _, slope, curvature = judged.derivatives(beta)
+        if slope == 0.0 or not np.isfinite(slope):
+            break
+        low, high = (beta, high) if slope < 0 else (low, beta)
+        newton = beta - slope / curvature if curvature > 0 else np.inf
+        following = newton if low < newton < high else float(np.sqrt(low * high))
+        if abs(following - beta) <= 1e-12 * beta:
+            break
+        beta = following
+    better = judged.derivatives(beta)[0] < judged.derivatives(1.0)[0]
+    return 1 / beta if better else 1.0
