@@ -35,7 +35,7 @@ class Metric:
     measure: Callable[[Any, Numbers, Numbers], float]
     higher_is_better: bool
 
-    def __call__(self, y: Any, predicted: Numbers, weights: Numbers | None = None) -> float:
+    def __call__(self, y: Any, predicted: Numbers, weights: Any = None) -> float:
         """The figure for some rows; NaN where it is not defined, or a prediction is not finite."""
         if not np.isfinite(predicted).all():
             return float("nan")

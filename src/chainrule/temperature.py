@@ -109,3 +109,17 @@ def fitted(judged: Judged) -> float:
         beta = following
     better = judged.derivatives(beta)[0] < judged.derivatives(1.0)[0]
     return 1 / beta if better else 1.0
+
+
+def logits(values: Any) -> Numbers:
+    """A logit for each class: a network's values, or 0 and its single value for two classes."""
+    Z = np.asarray(values, dtype=np.float64)
+    return np.concatenate([np.zeros_like(Z), Z], axis=-1) if Z.shape[-1] == 1 else Z
+
+
+def probabilities(values: Any, temperature: float = 1.0) -> Numbers:
+    """The softmax of the logits, divided by the temperature."""
+    Z = logits(values) / temperature
+    E = np.exp(Z - Z.max(axis=-1, keepdims=True))
+    P: Numbers = E / E.sum(axis=-1, keepdims=True)
+    return P
