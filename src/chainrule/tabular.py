@@ -147,7 +147,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        P = self.predict_proba(X)
+        return self.classes_[P.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Numbers:
         """The probability of each class: the mean over the networks, at the calibrated temperature.

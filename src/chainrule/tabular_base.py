@@ -127,6 +127,8 @@ class BaseTabular(OptionsMixin, BaseEstimator):
 
     def _given(self, X: Any, y: Any, sample_weight: Any) -> Given:
         frame = tabular_input.table(self, X, y, reset=True)
+        if len(frame) < 2:
+            raise DataError("Found 1 sample in X: there is nothing to learn from one row. Give two or more.")
         y = self._learn_target(y, frame)
         if sample_weight is None:
             return Given(frame, y)

@@ -173,8 +173,15 @@ class Ensemble:
         return member
 
     def _seconds_of_epoch(self) -> float:
-        """How long an epoch takes, with the look at the validation rows."""
-        lot = self.lots[0]
+        """How long an epoch takes while as many networks are trained at once as there will be."""
+        if self.jobs == 1:
+            return self._seconds_of(0)
+        with ThreadPoolExecutor(self.jobs, "chainrule-probe") as pool:
+            return max(pool.map(self._seconds_of, range(self.jobs)))
+
+    def _seconds_of(self, number: int) -> float:
+        """How long an epoch of a network takes, with the look at its validation rows."""
+        lot = self.lots[number]
         batch = self._batch(lot.training)
         objective = Objective(self.recipe.network, self.recipe.penalties)
         training = replace(self.recipe.training, seed=lot.seed)
