@@ -87,6 +87,7 @@ ORDER = (
     {"tabular_base"},
     {"tabular_file"},
     {"tabular"},
+    {"tabular_explanation"},
     {"models", "predictions", "demo", "plot", "explanation"},
     {"studio"},
     {"__init__"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from chainrule import row_weights, tabular_input, tabular_metrics, tabular_recipe, train
 from chainrule.column_values import Frame, Numbers
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import DataError, OptionError, TrainingWarning
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
 from chainrule.spec import Network, Training
@@ -23,13 +24,14 @@ from chainrule.tabular_columns import Matrix
 from chainrule.tabular_encoder import TableEncoder
 from chainrule.tabular_ensemble import Ensemble, lots
 from chainrule.tabular_importances import Importances, permuted
-from chainrule.tabular_member import Held, Lot
+from chainrule.tabular_member import REASONS, Held, Lot
 from chainrule.tabular_metrics import Metric
 from chainrule.tabular_options import OptionsMixin, check_finite
 from chainrule.tabular_recipe import Task
 from chainrule.tabular_time import Clock
 
 fit_context = _fit_context(prefer_skip_nested_validation=True)
+LEVEL = 6  # from a warning to the line that called fit
 
 
 @dataclass
@@ -177,6 +179,25 @@ class BaseTabular(OptionsMixin, BaseEstimator):
         for member in self.members_:
             member.values = None
         self.report_ = self._report(ensemble, metric)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Say what ended training as it should not end."""
+        facts = [member.facts for member in self.members_]
+        diverged = [number for number, f in enumerate(facts, 1) if f["ended_by"] == REASONS["diverged"]]
+        if diverged:
+            warnings.warn(
+                f"Training of network {', '.join(map(str, diverged))} diverged; the weights of its best epoch "
+                "before that are used. Lower the learning_rate.",
+                TrainingWarning,
+                stacklevel=LEVEL,
+            )
+        if any(f["ended_by"] == REASONS["interrupted"] for f in facts):
+            warnings.warn(
+                f"Training interrupted by user; {self.report_['cut'][0]}, and their best weights are used.",
+                TrainingWarning,
+                stacklevel=LEVEL,
+            )
 
     def _report(self, ensemble: Ensemble, metric: Metric) -> dict[str, Any]:
         planned, members = ensemble.recipe.training.epochs, [m.facts for m in self.members_]
@@ -186,7 +207,7 @@ class BaseTabular(OptionsMixin, BaseEstimator):
         short = min(facts["planned_epochs"] for facts in members)
         if short < planned:
             cut.append(f"{short} of {planned} epochs were planned")
-        stopped = sum(facts["ended_by"] in ("the time limit", "an interruption") for facts in members)
+        stopped = sum(facts["ended_by"] in (REASONS["time"], REASONS["interrupted"]) for facts in members)
         if stopped:
             cut.append(f"{stopped} of {len(members)} networks were ended before their last epoch")
         return {

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from chainrule import team, train
 from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
-from chainrule.tabular_member import Held, Lot, Member, fit_member
+from chainrule.tabular_member import REASONS, Held, Lot, Member, fit_member
 from chainrule.tabular_recipe import Recipe
 from chainrule.tabular_time import Budget, Clock, seconds_of_epoch
 
@@ -112,7 +112,7 @@ class Ensemble:
         clock: Clock,
     ) -> None:
         self.recipe, self.batch, self.lots, self.held = recipe, batch, lots, held
-        self.jobs = min(len(lots), team.allowed() if jobs is None else jobs)
+        self.jobs = min(len(lots), team.allowed() if jobs in (None, -1) else jobs)
         self.engine, self.clock = engine, clock
         self.stop = threading.Event()
 
@@ -168,7 +168,7 @@ class Ensemble:
             stop=self.stop,
         )
         self.budget.measured(seconds)
-        if member.facts["ended_by"] == "an interruption":
+        if member.facts["ended_by"] == REASONS["interrupted"]:
             self.stop.set()
         return member
 

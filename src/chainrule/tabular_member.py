@@ -169,7 +169,9 @@ def fit_member(
     outcome = train.fit(objective, training, batch, state, run=run, callbacks=[watcher])
     reason = outcome.reason if outcome.reason in ("diverged", "interrupted") else watcher.reason
     if reason == "diverged" and watcher.best is None:
-        raise DivergenceError(f"Training did not survive its first epoch: {outcome.detail} Lower it.")
+        raise DivergenceError(
+            f"Training did not survive its first epoch: {outcome.detail} Lower the learning_rate."
+        )
     theta = state.theta if watcher.best is None else watcher.best
     facts = {
         "rows": len(batch),

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from chainrule.errors import OptionError
 
@@ -34,8 +34,8 @@ COMMON = """    n_members : int, default=1
     batch_size, epochs : int or None, default=None
         Rows in a mini-batch, and most epochs.
 {own}    n_jobs : int or None, default=None
-        Networks that are trained at the same time, each on one core; None for as many as there are cores. It
-        does not change any bit of the result.
+        Networks that are trained at the same time, each on one core; None or -1 for as many as there
+        are cores. It does not change any bit of the result.
     random_state : int, RandomState instance or None, default=None
         Source of the first weights, the rows set apart, the shuffles and dropout.
     engine : {{'compiled', 'interpreted'}}, default='compiled'
@@ -57,7 +57,7 @@ class OptionsMixin:
         "dropout": [None, Interval(Real, 0, 1, closed="left")],
         "batch_size": [None, Interval(Integral, 1, None, closed="left")],
         "epochs": [None, Interval(Integral, 1, None, closed="left")],
-        "n_jobs": [None, Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [None, Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "random_state": ["random_state"],
         "engine": [StrOptions({"compiled", "interpreted"})],
     }
