@@ -86,7 +86,7 @@ ORDER = (
     {"tabular_importances", "tabular_options"},
     {"tabular_base"},
     {"tabular_file"},
-    {"tabular"},
+    {"tabular_classifier", "tabular_regressor"},
     {"tabular_explanation"},
     {"models", "predictions", "demo", "plot", "explanation"},
     {"studio"},

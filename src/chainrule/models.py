@@ -9,7 +9,8 @@ from chainrule import checkpoint, store
 from chainrule.errors import FileError
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.table_model import TableModel
-from chainrule.tabular import TabularClassifier, TabularRegressor
+from chainrule.tabular_classifier import TabularClassifier
+from chainrule.tabular_regressor import TabularRegressor
 
 KINDS: dict[str, Any] = {
     "MLPClassifier": MLPClassifier,

@@ -187,8 +187,8 @@ class BaseTabular(OptionsMixin, BaseEstimator):
         diverged = [number for number, f in enumerate(facts, 1) if f["ended_by"] == REASONS["diverged"]]
         if diverged:
             warnings.warn(
-                f"Training of network {', '.join(map(str, diverged))} diverged; the weights of its best epoch "
-                "before that are used. Lower the learning_rate.",
+                f"Training of network {', '.join(map(str, diverged))} diverged; the weights of its best "
+                "epoch before that are used. Lower the learning_rate.",
                 TrainingWarning,
                 stacklevel=LEVEL,
             )

@@ -1,4 +1,4 @@
-"""What a trace says around a network for tables: from the raw cells to inputs, and from values to the outcome."""
+"""What a trace says around a network for tables: from raw cells to inputs, and from values to the outcome."""
 
 from __future__ import annotations
 
@@ -42,15 +42,12 @@ def cells(model: BaseTabular, frame: Frame, x: Any, digits: int) -> Iterator[Equ
     return iter(found[place] for place in sorted(found))
 
 
-def _shown(name: str, value: Any) -> str:
-    missing = value is None or value != value
-    return (
-        f"{name} is missing"
-        if missing
-        else f"{name} is {value!r}"
-        if isinstance(value, str)
-        else f"{name} is {value}"
-    )
+def _shown(name: str, value: Any, digits: int) -> str:
+    if value is None or value != value:
+        return f"{name} is missing"
+    if isinstance(value, str):
+        return f"{name} is {value!r}"
+    return f"{name} is {number(value, digits) if isinstance(value, float) else value}"
 
 
 def _scaled(value: float, scaling: Scaling, digits: int) -> str:
