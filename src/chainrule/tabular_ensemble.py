@@ -56,7 +56,7 @@ def lots(groups: Any, members: int, share: float, seed: int, evaluated: int | No
     found = []
     for member in range(members):
         place = _places(groups, seeds[0] + member // turns)
-        held = np.mod(place - member % turns * share, 1.0) < share
+        held = np.floor(place / share) == member % turns
         _leave_one(groups, held)
         found.append(Lot(every[~held], every[held], seeds[1 + member]))
     return found
