@@ -58,22 +58,16 @@ def table(model: Any, X: Any, y: Any = "no_validation", *, reset: bool, name: st
         raise DataError(f"Two columns of {name} have the same name. Rename one.") from None
     except (ValueError, TypeError) as error:
         raise explained(error, given) from None
-    frame = as_frame(_with_texts_for_names(X))
+    frame = as_frame(X if hasattr(model, "feature_names_in_") else X.set_axis(_places(X.shape[1]), axis=1))
     for count, what in ((len(frame), "sample"), (len(frame.columns), "feature")):
         if not count:
             raise DataError(f"Found array with 0 {what}(s) (shape={frame.shape}): {name} is empty.")
     return frame
 
 
-def _with_texts_for_names(X: Any) -> Any:
-    """A pandas frame may have numbers for names."""
-    names = list(X.columns)
-    if all(isinstance(name, str) for name in names):
-        return X
-    spelled = [str(name) for name in names]
-    if len(set(spelled)) < len(spelled):
-        raise DataError("Two columns of the data frame have the same name. Rename one.")
-    return X.set_axis(spelled, axis=1)
+def _places(count: int) -> list[str]:
+    """Names of columns that have none: by their places."""
+    return [f"x{place}" for place in range(count)]
 
 
 def _of_array(model: Any, X: Any, y: Any, *, reset: bool, name: str) -> Frame:
@@ -81,13 +75,13 @@ def _of_array(model: Any, X: Any, y: Any, *, reset: bool, name: str) -> Frame:
         validated(model, X, y, names=(name, "y"), reset=reset, dtype=None, ensure_all_finite="allow-nan")
     refuse_disguised(X, name)
     X = validated(model, X, names=(name, "y"), reset=reset, dtype=None, ensure_all_finite="allow-nan")
-    columns = range(X.shape[1])
-    if X.dtype.kind in "biuf":
-        kind = X.dtype if X.dtype.name in ("float32", "float64") or X.dtype.kind != "f" else np.float64
-        return nw.from_native(
-            pl.DataFrame({f"x{i}": np.ascontiguousarray(X[:, i], dtype=kind) for i in columns})
-        )
-    return nw.from_native(pl.DataFrame([_objects(X[:, i].tolist(), i, name) for i in columns]))
+    names = [str(name) for name in getattr(model, "feature_names_in_", _places(X.shape[1]))]
+    if X.dtype.kind not in "biuf":
+        series = [_objects(column.tolist(), place, name) for place, column in enumerate(X.T)]
+        return nw.from_native(pl.DataFrame(dict(zip(names, series, strict=True))))
+    kind = np.float64 if X.dtype.kind == "f" and X.dtype.name != "float32" else X.dtype
+    columns = (np.ascontiguousarray(column, dtype=kind) for column in X.T)
+    return nw.from_native(pl.DataFrame(dict(zip(names, columns, strict=True))))
 
 
 def _objects(values: list[Any], column: int, name: str) -> pl.Series:
@@ -112,7 +106,7 @@ def _objects(values: list[Any], column: int, name: str) -> pl.Series:
             "Make all its values of one type."
         )
     kind = next(iter(kinds), "numbers")
-    return pl.Series(f"x{column}", values, dtype=_TYPES[kind], strict=False)
+    return pl.Series("", values, dtype=_TYPES[kind], strict=False)
 
 
 _OBJECTS: dict[str, tuple[type, ...]] = {
