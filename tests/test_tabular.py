@@ -99,10 +99,14 @@ def test_columns_of_numbers_can_be_categories(chosen):
     assert model.encoder_.columns[1].levels == ("0", "1", "2")
 
 
-def test_numbers_can_name_columns():
-    frame = pd.DataFrame({0: SCORE, 1: SCORE**2})
-    model = TabularRegressor(**QUICK).fit(frame, SCORE)
-    assert same(model.predict(frame), model.predict(frame.to_numpy()))
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+def test_columns_go_by_their_places_where_one_side_has_no_names():
+    X = np.column_stack([SCORE, SCORE**2])
+    named = pd.DataFrame(X, columns=["a", "b"])
+    for rows in (X, named, as_polars(named), pd.DataFrame(X)):
+        model = TabularRegressor(**QUICK).fit(rows, SCORE)
+        for others in (X, named, as_polars(named), pd.DataFrame(X)):
+            assert same(model.predict(others), model.predict(rows))
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], ["a", "b", "c"], [1.0, 2.0, 3.0], [-5, 7, 9]])

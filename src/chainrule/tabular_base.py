@@ -26,7 +26,7 @@ from chainrule.tabular_ensemble import Ensemble, lots
 from chainrule.tabular_importances import Importances, permuted
 from chainrule.tabular_member import REASONS, Held, Lot
 from chainrule.tabular_metrics import Metric
-from chainrule.tabular_options import OptionsMixin, check_finite
+from chainrule.tabular_options import OptionsMixin
 from chainrule.tabular_recipe import Task
 from chainrule.tabular_time import Clock
 
@@ -97,8 +97,6 @@ class BaseTabular(OptionsMixin, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
         clock = Clock(self.time_limit)
-        check_finite("time_limit", self.time_limit)
-        check_finite("learning_rate", self.learning_rate)
         options = self._recipe_options()
         given = self._given(X, y, sample_weight)
         metric = tabular_metrics.find(self.metric, self.task, getattr(self, "classes_", None))

@@ -49,25 +49,34 @@ def table(model: Any, X: Any, y: Any = "no_validation", *, reset: bool, name: st
             f"{name} is a sparse matrix, but {type(model).__name__} takes dense tables: give "
             f"{name}.toarray()."
         )
-    if not is_frame(X):
-        return _of_array(model, X, y, reset=reset, name=name)
-    given = Given(X, y, name, "y", np.float64, model)
     try:
-        validate_data(model, X, y, reset=reset, skip_check_array=True)
+        if not is_frame(X):
+            return _of_array(model, X, y, reset=reset, name=name)
     except nw.exceptions.DuplicateError:
         raise DataError(f"Two columns of {name} have the same name. Rename one.") from None
+    try:
+        validate_data(model, X, y, reset=reset, skip_check_array=True)
     except (ValueError, TypeError) as error:
-        raise explained(error, given) from None
-    frame = as_frame(X if hasattr(model, "feature_names_in_") else X.set_axis(_places(X.shape[1]), axis=1))
+        raise explained(error, Given(X, y, name, "y", np.float64, model)) from None
+    frame = as_frame(_named_by(_names(model, X.shape[1]), X))
     for count, what in ((len(frame), "sample"), (len(frame.columns), "feature")):
         if not count:
             raise DataError(f"Found array with 0 {what}(s) (shape={frame.shape}): {name} is empty.")
     return frame
 
 
-def _places(count: int) -> list[str]:
-    """Names of columns that have none: by their places."""
-    return [f"x{place}" for place in range(count)]
+def _names(model: Any, count: int) -> list[str]:
+    """The names of the columns that a model knows; of columns without names, by their places."""
+    return [str(name) for name in getattr(model, "feature_names_in_", [f"x{i}" for i in range(count)])]
+
+
+def _named_by(names: list[str], X: Any) -> Any:
+    """The frame with these names, by place; scikit-learn has seen to it that no name is another column's."""
+    if list(X.columns) == names:
+        return X
+    if hasattr(X, "set_axis"):  # of pandas, where a name may be a number
+        return X.set_axis(names, axis=1)
+    return as_frame(X).rename(dict(zip(X.columns, names, strict=True)))
 
 
 def _of_array(model: Any, X: Any, y: Any, *, reset: bool, name: str) -> Frame:
@@ -75,7 +84,7 @@ def _of_array(model: Any, X: Any, y: Any, *, reset: bool, name: str) -> Frame:
         validated(model, X, y, names=(name, "y"), reset=reset, dtype=None, ensure_all_finite="allow-nan")
     refuse_disguised(X, name)
     X = validated(model, X, names=(name, "y"), reset=reset, dtype=None, ensure_all_finite="allow-nan")
-    names = [str(name) for name in getattr(model, "feature_names_in_", _places(X.shape[1]))]
+    names = _names(model, X.shape[1])
     if X.dtype.kind not in "biuf":
         series = [_objects(column.tolist(), place, name) for place, column in enumerate(X.T)]
         return nw.from_native(pl.DataFrame(dict(zip(names, series, strict=True))))
@@ -162,7 +171,7 @@ def target(model: Any, y: Any, rows: Frame, *, numeric: bool, name: str = "y") -
         If it cannot be used.
     """
     refuse_disguised(y, name)
-    given = Given(rows, y, "X", name, np.float64, model)
+    given = Given(None, y, "X", name, np.float64, model)
     try:
         y = _check_y(y, multi_output=True, y_numeric=numeric, estimator=model)
         check_consistent_length(np.empty(len(rows)), y)

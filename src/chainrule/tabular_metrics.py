@@ -80,7 +80,9 @@ def area(positive: Any, values: Numbers, w: Numbers) -> float:
 
 def rmse(y: Numbers, predicted: Numbers, w: Numbers) -> float:
     """Root of the mean squared error."""
-    return float(np.sqrt(w @ np.square(predicted - y)))
+    error = np.abs(predicted - y)
+    largest = error.max() or 1.0  # so that no square overflows
+    return float(np.sqrt(w @ np.square(error / largest)) * largest)
 
 
 def mae(y: Numbers, predicted: Numbers, w: Numbers) -> float:
@@ -90,8 +92,9 @@ def mae(y: Numbers, predicted: Numbers, w: Numbers) -> float:
 
 def r2(y: Numbers, predicted: Numbers, w: Numbers) -> float:
     """1 minus the squared error in units of the variance of y."""
-    spread = float(w @ np.square(y - w @ y))
-    return 1.0 - float(w @ np.square(predicted - y)) / spread if spread > 0 else float("nan")
+    mean = w @ y
+    spread = rmse(y, np.full(len(y), mean), w)
+    return 1.0 - (rmse(y, predicted, w) / spread) ** 2 if spread > 0 else float("nan")
 
 
 METRICS: dict[str, Metric] = {

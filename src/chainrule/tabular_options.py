@@ -90,9 +90,3 @@ def documented(metrics: str, own: str = "") -> Callable[[type], type]:
         return cls
 
     return decorate
-
-
-def check_finite(name: str, value: Any) -> None:
-    """Refuse a number that is not finite; scikit-learn's intervals let infinity pass."""
-    if value is not None and not np.isfinite(value):
-        raise OptionError(f"{name} must be finite, not {value!r}.")
