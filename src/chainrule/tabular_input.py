@@ -179,7 +179,7 @@ def target(model: Any, y: Any, rows: Frame, *, numeric: bool, name: str = "y") -
             raise DataError(
                 f"{name} should be a 1d array, but it has {y.shape[1]} columns: fit one model for each."
             )
-        return column_or_1d(y, warn=True)
+        return column_or_1d(y, dtype=np.float64 if numeric else None, warn=True)
     except DataError:
         raise
     except (ValueError, TypeError) as error:

@@ -189,8 +189,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return self._known_target(y, frame, "y")
 
     def _known_target(self, y: Any, frame: Frame, name: str) -> Any:
-        y = tabular_input.target(self, y, frame, numeric=True, name=name)
-        return np.asarray(y, dtype=np.float64)
+        return tabular_input.target(self, y, frame, numeric=True, name=name)
 
     def _learn_scale(self, y: Any) -> None:
         centre, scale = moments(y)
