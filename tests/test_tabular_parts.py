@@ -247,6 +247,12 @@ def test_the_derivatives_of_the_temperature_are_those_of_its_loss(rng, members, 
     assert slope == pytest.approx((up[0] - down[0]) / (2 * h), rel=1e-7)
     assert curvature == pytest.approx((up[1] - down[1]) / (2 * h), rel=1e-6)
 
+    priced = temperature.penalised(lines, beta)
+    up, down = temperature.penalised(lines, beta + h), temperature.penalised(lines, beta - h)
+    assert priced[0] == pytest.approx(value + np.log(beta) ** 2 / (2 * temperature.PRIOR**2 * 50), rel=1e-12)
+    assert priced[1] == pytest.approx((up[0] - down[0]) / (2 * h), rel=1e-7)
+    assert priced[2] == pytest.approx((up[1] - down[1]) / (2 * h), rel=1e-6)
+
 
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("true", [0.7, 2.5])
@@ -259,21 +265,28 @@ def test_the_temperature_is_the_one_of_least_loss(rng, members, true):
         ((Z + noise) * true).reshape(-1, 3), np.tile(y, members), np.tile(np.arange(2000), members),
         np.ones(2000 * members)
     )  # fmt: skip
-    T = temperature.fitted(lines)
+    T = temperature.fitted(lines, members)
     assert pytest.approx(true, rel=0.15) == T
-    assert abs(lines.derivatives(1 / T)[1]) < 1e-9
-    assert loss(lines, T) < min(loss(lines, T * 1.02), loss(lines, T / 1.02), loss(lines, 1.0))
+    assert abs(temperature.penalised(lines, 1 / T)[1]) < 1e-9
+    assert loss(lines, T) < min(loss(lines, T * 1.05), loss(lines, T / 1.05), loss(lines, 1.0))
+    of_more = temperature.fitted(lines, 4 * members)
+    assert of_more == pytest.approx(math.sqrt(1 + (T**2 - 1) / 4) if true > 1 else T)
 
 
 def test_a_temperature_never_makes_validation_rows_worse(rng):
     for classes in (2, 5):
         for _ in range(20):
             lines = judged(rng, 2, classes, rows=8)
-            T = temperature.fitted(lines)
-            assert temperature.COLDEST <= T <= temperature.HOTTEST * (1 + 1e-12)
-            assert loss(lines, T) <= loss(lines, 1.0)
-    right = temperature.Judged(np.array([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]), np.arange(2), np.ones(2))
-    assert temperature.fitted(right) == pytest.approx(temperature.COLDEST)
+            for members in (1, 2, 6):
+                assert loss(lines, temperature.fitted(lines, members)) <= loss(lines, 1.0)
+
+
+def test_few_rows_change_little():
+    """Two rows, both right: without a prior the temperature would go to 0."""
+    lines = temperature.Judged(np.array([[3.0, 0.0], [0.0, 3.0]]), np.array([0, 1]), np.arange(2), np.ones(2))
+    assert 0.9 < temperature.fitted(lines, 1) < 1
+    wrong = temperature.Judged(lines.Z * 1e3, 1 - lines.y, lines.row, lines.w)
+    assert temperature.fitted(wrong, 1) <= temperature.HOTTEST * (1 + 1e-12)
 
 
 def test_one_value_is_the_logit_of_the_second_class():

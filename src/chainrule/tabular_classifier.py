@@ -214,14 +214,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         if not self.calibrate or not len(judged):
             return
         weights = judging.given.weights_of(judged)
-        self.temperature_ = temperature.fitted(
-            temperature.Judged(
-                temperature.logits(np.concatenate([member.values for member in self.members_])),
-                judging.given.y[judged],
-                judged,
-                np.ones(len(judged)) if weights is None else weights.astype(np.float64),
-            )
+        lines = temperature.Judged(
+            temperature.logits(np.concatenate([member.values for member in self.members_])),
+            judging.given.y[judged],
+            judged,
+            np.ones(len(judged)) if weights is None else weights.astype(np.float64),
         )
+        self.temperature_ = temperature.fitted(lines, len(self.members_))
 
     save = save
     to_contents = to_contents

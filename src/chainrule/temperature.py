@@ -14,7 +14,17 @@ The loss is :math:`L(\beta) = -\sum_i w_i \log p_i`, with weights that sum to 1.
 .. math:: L' = -\sum_i w_i \sum_m r_m g_m, \qquad
           L'' = -\sum_i w_i \Bigl( \sum_m r_m (g_m^2 - v_m) - \bigl(\sum_m r_m g_m\bigr)^2 \Bigr).
 
-Source: Guo, Pleiss, Sun & Weinberger 2017, arXiv:1706.04599, section 4.2, for a single network.
+Few rows tell little, so T is what is most probable after them: log T has the prior N(0, σ²), which adds
+:math:`(\log \beta)^2 / (2 \sigma^2 n)` to the loss of n rows.
+
+What is found is right for the mean of as many networks as have judged a row, c. The mean of all M networks
+is less certain by itself. Where T > 1, logits are taken to err with a variance v, for which
+:math:`T^2 = 1 + \pi v / 8`; of M networks in place of c it is the part c / M, so that
+
+.. math:: T_M = \sqrt{1 + \tfrac{c}{M} (T^2 - 1)}.
+
+Source: Guo, Pleiss, Sun & Weinberger 2017, arXiv:1706.04599, section 4.2, for a single network; MacKay 1992,
+Neural Computation 4, "The evidence framework applied to classification networks", for the variance.
 """
 
 from __future__ import annotations
@@ -27,8 +37,9 @@ import numpy as np
 
 from chainrule.column_values import Numbers
 
-HOTTEST, COLDEST = 10.0, 0.5  # more certain than twice the logits is never warranted by a few hundred rows
-STEPS = 60
+HOTTEST = 10.0
+PRIOR = 0.4  # standard deviation of log T before a row is seen
+STEPS = 80
 
 
 @dataclass(frozen=True)
@@ -81,24 +92,27 @@ class Judged:
         return value, -float(w @ first), -float(w @ (second - np.square(first)))
 
 
-def fitted(judged: Judged) -> float:
-    """The temperature of least loss, between COLDEST and HOTTEST; 1, unless another one lowers the loss.
+def penalised(judged: Judged, beta: float) -> tuple[float, float, float]:
+    """The loss with the prior's part, its slope and its curvature, at 1 / T."""
+    value, slope, curvature = judged.derivatives(beta)
+    weight, log = 1 / (PRIOR**2 * len(judged.rows[1])), float(np.log(beta))
+    return (
+        value + weight * log**2 / 2,
+        slope + weight * log / beta,
+        curvature + weight * (1 - log) / beta**2,
+    )
 
-    Newton's method on L', inside a bracket that each step narrows: where a step would leave it, or the
+
+def most_probable(judged: Judged) -> float:
+    """The temperature of least penalised loss, between 1 / HOTTEST and HOTTEST.
+
+    Newton's method on the slope, inside a bracket that each step narrows: where a step would leave it, or the
     curvature is not positive, the bracket is halved (in the logarithm) in its place.
-
-    Parameters
-    ----------
-    judged : Judged
-
-    Returns
-    -------
-    float
     """
-    low, high = 1 / HOTTEST, 1 / COLDEST
+    low, high = 1 / HOTTEST, HOTTEST
     beta = 1.0
     for _ in range(STEPS):
-        _, slope, curvature = judged.derivatives(beta)
+        _, slope, curvature = penalised(judged, beta)
         if slope == 0.0 or not np.isfinite(slope):
             break
         low, high = (beta, high) if slope < 0 else (low, beta)
@@ -107,8 +121,27 @@ def fitted(judged: Judged) -> float:
         if abs(following - beta) <= 1e-12 * beta:
             break
         beta = following
-    better = judged.derivatives(beta)[0] < judged.derivatives(1.0)[0]
-    return 1 / beta if better else 1.0
+    return 1 / beta
+
+
+def fitted(judged: Judged, members: int) -> float:
+    """The temperature for the mean of so many networks; 1, unless another one lowers the loss of these rows.
+
+    Parameters
+    ----------
+    judged : Judged
+    members : int
+
+    Returns
+    -------
+    float
+    """
+    T = most_probable(judged)
+    if T > 1:
+        share = float(judged.rows[1].mean()) / members
+        T = float(np.sqrt(1 + share * (T**2 - 1)))
+    better = judged.derivatives(1 / T)[0] < judged.derivatives(1.0)[0]
+    return T if better else 1.0
 
 
 def logits(values: Any) -> Numbers:
