@@ -19,6 +19,7 @@ from chainrule.tabular_encoder import TableEncoder
 from chainrule.tabular_member import Member
 
 PLAIN_OPTIONS = (bool, int, float, str)
+LARGEST = 700.0  # exp of it is still finite
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -127,7 +128,8 @@ def _restore(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> An
         raise ValueError("its parameters do not fit its network")
     if thetas.dtype != network.dtype or network.inputs != encoder.layout.total:
         raise ValueError("its columns do not fit its network")
-    model._expose(network, Objective(network, metadata["penalties"]), Training(**metadata["training"]))
+    penalties = {name: float(strength) for name, strength in metadata["penalties"].items()}
+    model._expose(network, Objective(network, penalties), Training(**metadata["training"]))
     model.encoder_, model.report_ = encoder, dict(metadata["report"])
     facts, histories = metadata["report"]["members"], metadata["histories"]
     model.members_ = [
@@ -183,5 +185,9 @@ def _group(number: int, facts: dict[str, Any], arrays: dict[str, Any], model: An
         raise ValueError("its intervals are of other networks")
     if not (np.diff(scores) >= 0).all() or not (scores >= 0).all():
         raise ValueError("its scores are out of order")
-    spread = Spread(*terms, *(float(facts[key]) for key in ("constant", "low", "high")))
+    constant, low, high = (float(facts[key]) for key in ("constant", "low", "high"))
+    if not -LARGEST <= low <= constant <= high <= LARGEST:
+        raise ValueError("the size of its errors makes no sense")
+    weights, means, deviations = terms
+    spread = Spread(weights, means, deviations, constant, low, high)
     return Group(members, spread, scores)
