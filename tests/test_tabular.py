@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
 import time
 
 import numpy as np
@@ -223,6 +224,18 @@ def test_an_interruption_keeps_what_is_there():
         model = fitted(TabularClassifier, CLASSES, epochs=30, metric=interrupts)
     assert model.members_[0].facts["epochs"] >= 3 and model.members_[0].facts["best_epoch"] == 3
     assert model.report_["cut"] == ["1 of 1 networks were ended before their last epoch"]
+
+
+def test_an_interruption_of_one_network_ends_the_others():
+    def interrupts(y, predicted):
+        if threading.current_thread().name.endswith("_0"):
+            raise KeyboardInterrupt
+        return 0.0
+
+    with pytest.warns(TrainingWarning, match="interrupted by user"):
+        model = fitted(TabularClassifier, CLASSES, n_members=4, n_jobs=2, epochs=500, metric=interrupts)
+    assert len(model.members_) < 4 and len(model.predict(FRAME)) == 240
+    assert f"{len(model.members_)} of 4 networks were trained" in model.report_["cut"]
 
 
 def test_predictions_stay_within_the_range_of_the_target():

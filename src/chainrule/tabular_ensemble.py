@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -26,6 +26,7 @@ from chainrule.tabular_time import Budget, Clock, seconds_of_epoch
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 FEWEST_HELD = 5  # with fewer rows to stop by, none are set apart
+PAUSE = 0.1  # seconds
 
 
 def lots(groups: Any, members: int, share: float, seed: int, evaluated: int | None) -> list[Lot]:
@@ -130,13 +131,18 @@ class Ensemble:
         with ThreadPoolExecutor(self.jobs, "chainrule-member") as pool:
             futures = [pool.submit(self._member, number) for number in range(len(self.lots))]
             try:
+                waiting = set(futures)
+                while waiting:  # with short pauses, in which Ctrl-C is heard
+                    done, waiting = wait(waiting, PAUSE, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()
                 return [future.result() for future in futures]
             except KeyboardInterrupt:
                 self._end(futures)
-                done = [f.result() if f.done() and not f.cancelled() else None for f in futures]
-                if done[0] is None:
+                found = [None if future.cancelled() else future.result() for future in futures]
+                if found[0] is None:
                     raise
-                return done
+                return found
             except BaseException:
                 self._end(futures)
                 raise
