@@ -439,9 +439,17 @@ def test_an_unknown_category_and_a_missing_number_are_explained():
 # ---------------------------------------------------------------- other ways to end
 
 
-def test_divergence_is_said():
+@pytest.mark.parametrize("limit", [None, 60.0])
+def test_divergence_is_said(limit):
     with pytest.raises(DivergenceError, match=r"first epoch.*Lower the learning_rate"):
-        fitted(TabularRegressor, SCORE, learning_rate=1e38, epochs=3)
+        fitted(TabularRegressor, SCORE, learning_rate=1e38, epochs=3, time_limit=limit)
+
+
+def test_weights_before_a_divergence_are_kept():
+    with pytest.warns(TrainingWarning, match="network 1 diverged; the weights of its best epoch"):
+        model = fitted(TabularRegressor, SCORE, learning_rate=1000.0, epochs=40)
+    facts = model.members_[0].facts
+    assert facts["epochs"] < 40 and facts["best_epoch"] and np.isfinite(model.predict(FRAME)).all()
 
 
 def test_a_sparse_matrix_is_refused_with_a_remedy():

@@ -109,7 +109,6 @@ class BaseTabular(OptionsMixin, BaseEstimator):
         judging = Judging(given, batch.X)
         if evaluated is not None:
             judging = Judging(evaluated, self.encoder_.transform(evaluated.frame))
-        del given
         made = tabular_recipe.recipe(self._task(), self.encoder_.layout, len(parts[0].training), options)
         self._expose(made.network, Objective(made.network, made.penalties), made.training)
         batch = Batch(batch.X, self._network_targets(batch.Y), batch.weights)

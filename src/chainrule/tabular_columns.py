@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from chainrule.column_dates import PARTS
 from chainrule.column_kinds import MISSING, Dropped, sensible
@@ -165,9 +166,7 @@ def cells_of(series: Series) -> Cells:
     if series.implementation.is_pandas_like():
         places, values = native.factorize()
         return Cells(values.tolist(), np.asarray(places, dtype=np.int64))
-    if series.implementation.is_polars():
-        import polars as pl
-
+    if series.implementation.is_polars() and native.dtype != pl.Object:
         if native.dtype in (pl.Categorical, pl.Enum):
             native = native.cast(pl.String)
         different = native.drop_nulls().unique(maintain_order=True)

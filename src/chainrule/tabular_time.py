@@ -47,16 +47,17 @@ def seconds_of_epoch(
     The first step is not counted: it may wait for the compiler.
     """
     pieces = train.stretches(objective, training, batch, state, run=run, epochs=10**9)
-    next(pieces)
-    pieces.send(1)
-    first, began = state.t, time.perf_counter()
-    goal = min(MOST_PROBE, PROBE * clock.limit)
-    while (spent := time.perf_counter() - began) < goal or state.t == first:
-        before = state.t
-        pieces.send(8)
-        if state.t == before:  # it diverged, which the fit itself will tell
-            break
-    pieces.close()
+    goal, spent, first = min(MOST_PROBE, PROBE * clock.limit), 0.0, 0
+    try:
+        next(pieces)
+        pieces.send(1)
+        first, began = state.t, time.perf_counter()
+        while spent < goal:
+            pieces.send(8)
+            spent = time.perf_counter() - began
+        pieces.close()
+    except StopIteration:  # it diverged, which the fit itself will tell
+        pass
     steps = math.ceil(len(batch) / min(training.batch_size, len(batch)))
     return steps * spent / max(state.t - first, 1)
 
