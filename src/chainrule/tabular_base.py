@@ -54,6 +54,10 @@ class Given:
         """The weights of some rows."""
         return None if self.weights is None else self.weights[rows]
 
+    def light_weights(self) -> Array | None:
+        """The weights as a network takes them, with mean 1 so that none is too small for single precision."""
+        return None if self.weights is None else (self.weights / self.weights.mean()).astype(np.float32)
+
 
 @dataclass
 class Judging:
@@ -105,16 +109,15 @@ class BaseTabular(OptionsMixin, BaseEstimator):
         groups = given.y if self.task == "classification" else np.zeros(len(given.y), dtype=np.int64)
         count = None if evaluated is None else len(evaluated.y)
         parts = lots(groups, self.n_members, float(self.validation_fraction), seed, count)
-        batch = self._encode(given, parts)
-        judging = Judging(given, batch.X)
+        matrix = self._encode(given, parts)
+        judging = Judging(given, matrix)
         if evaluated is not None:
             judging = Judging(evaluated, self.encoder_.transform(evaluated.frame))
         made = tabular_recipe.recipe(self._task(), self.encoder_.layout, len(parts[0].training), options)
         self._expose(made.network, Objective(made.network, made.penalties), made.training)
-        batch = Batch(batch.X, self._network_targets(batch.Y), batch.weights)
         ensemble = Ensemble(
             made,
-            batch,
+            Batch(matrix, self._network_targets(given.y), given.light_weights()),
             parts,
             lambda rows: self._held(metric, judging, rows),
             jobs=self.n_jobs,
@@ -143,17 +146,15 @@ class BaseTabular(OptionsMixin, BaseEstimator):
         frame = tabular_input.table(self, eval_set[0], reset=False, name="eval_set's X")
         return Given(frame, self._known_target(eval_set[1], frame, "eval_set's y"))
 
-    def _encode(self, given: Given, parts: list[Lot]) -> Batch:
+    def _encode(self, given: Given, parts: list[Lot]) -> Matrix:
         """The matrix of all rows, by columns that are learnt from those that a member is trained on."""
         chosen = tabular_input.categories(self.cat_features, given.frame)
         rows = parts[0].training if len(parts) == 1 else np.arange(len(given.y))
         self.encoder_ = TableEncoder()
-        X = self.encoder_.fit_transform(
+        self._learn_scale(given.y[rows])
+        return self.encoder_.fit_transform(
             given.frame, rows, categories=chosen, encoding=tabular_recipe.ENCODING
         )
-        self._learn_scale(given.y[rows])
-        weights = None if given.weights is None else given.weights.astype(np.float32)
-        return Batch(X, given.y, weights)
 
     def _held(self, metric: Metric, judging: Judging, rows: Any) -> Held:
         y, weights = judging.given.y[rows], judging.given.weights_of(rows)
@@ -213,6 +214,7 @@ class BaseTabular(OptionsMixin, BaseEstimator):
             "metric": metric.name,
             "members": members,
             "cut": cut,
+            "parameters": self.members_[0].theta.size,
             "seconds": round(ensemble.clock.spent(), 3),
             "time_limit": None if math.isinf(ensemble.clock.limit) else ensemble.clock.limit,
         }
