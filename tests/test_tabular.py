@@ -281,7 +281,7 @@ def test_a_time_limit_is_kept_and_what_it_cut_is_said(members):
     model = TabularRegressor(n_members=members, time_limit=1.0, epochs=2000, random_state=0).fit(frame, score)
     spent = time.perf_counter() - began
     epoch = max(m.facts["seconds"] / m.facts["epochs"] for m in model.members_)
-    assert spent < 1.0 + 2 * epoch + 0.3
+    assert spent < 1.0 + 2 * epoch + 0.5
     assert model.report_["time_limit"] == 1.0
     assert "of 2000 epochs were planned" in " ".join(model.report_["cut"])
     assert model.predict(frame).std() > 0
