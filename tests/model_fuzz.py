@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from mutants import JUNK, change
 
-from chainrule import MLPClassifier, MLPRegressor, TableModel
+from chainrule import MLPClassifier, MLPRegressor, TableModel, TabularClassifier, TabularRegressor
 from chainrule.errors import ChainruleError
 from chainrule.models import KINDS
 
@@ -35,6 +35,9 @@ def originals() -> tuple[tuple[Contents, Any], ...]:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(24, 3))
     frame = pl.DataFrame({"a": X[:, 0], "b": ["x", "y"] * 12, "c": X[:, 1]})
+    small: dict[str, Any] = {"hidden_layer_sizes": [3], "epochs": 2, "random_state": 0}
+    rows = frame.select("a", "b").with_columns(d=pl.date(2020, 1, 1) + pl.duration(days=pl.int_range(24)))
+    rows = pl.concat([rows, rows, rows.with_columns(a=pl.lit(None))])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         models = [
@@ -43,6 +46,8 @@ def originals() -> tuple[tuple[Contents, Any], ...]:
             (MLPRegressor(hidden_layer_sizes=(3,), max_iter=2, random_state=0).fit(X, X[:, 1]), X),
             (TableModel(hidden_layer_sizes=(3,), max_iter=2).fit(frame, "c"), frame),
             (TableModel(hidden_layer_sizes=(3,), max_iter=2).fit(frame, "b"), frame),
+            (TabularClassifier(**small, n_members=2).fit(rows, np.arange(72) % 3), rows),
+            (TabularRegressor(**small).fit(rows, np.arange(72.0)), rows),
         ]
     found = [((type(model).__name__, *model.to_contents()), data) for model, data in models]
     # As a file hands them over: tuples are lists there.
@@ -73,7 +78,10 @@ def outcome(contents: Contents, data: Any) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            KINDS[kind].from_contents(metadata, arrays).predict(data)
+            model = KINDS[kind].from_contents(metadata, arrays)
+            model.predict(data)
+            if hasattr(model, "predict_interval"):
+                model.predict_interval(data, 0.5)
         except ChainruleError:
             return "refused"
         except Exception as error:  # noqa: BLE001 - this is what is looked for

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from chainrule.spec import Network as Network
     from chainrule.spec import Training as Training
     from chainrule.table_model import TableModel as TableModel
+    from chainrule.tabular_classifier import TabularClassifier as TabularClassifier
+    from chainrule.tabular_regressor import TabularRegressor as TabularRegressor
     from chainrule.trace import Trace as Trace
     from chainrule.trace_equation import Equation as Equation
     from chainrule.watch import Watch as Watch
@@ -42,6 +44,8 @@ _HOMES = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "TableModel": "table_model",
+    "TabularClassifier": "tabular_classifier",
+    "TabularRegressor": "tabular_regressor",
     "load": "models",
     "Diagnosis": "diagnose",
     "Watch": "watch",

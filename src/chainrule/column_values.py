@@ -138,7 +138,7 @@ def as_numbers(series: Series) -> Numbers:
 
 def as_truth(series: Series) -> Numbers:
     """1 for true, 0 for false, NaN for a missing value."""
-    values = np.array(_each(series, _truth, "true or false"), dtype=np.float64)
+    values = np.array(_each(series, truth_of, "true or false"), dtype=np.float64)
     wrong = np.flatnonzero(~np.isnan(values) & (values != 0) & (values != 1))
     if len(wrong):
         row = int(wrong[0])
@@ -148,7 +148,7 @@ def as_truth(series: Series) -> Numbers:
 
 def as_texts(series: Series) -> Texts:
     """Texts, with None for a missing or blank one. A whole number is written without a point."""
-    return [None if value is None else _text(value) for value in _present(series)]
+    return [None if value is None else text_of(value) for value in _present(series)]
 
 
 def as_moments(series: Series) -> Moments:
@@ -183,7 +183,8 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _truth(value: Any) -> float:
+def truth_of(value: Any) -> float:
+    """1 for true and 0 for false, as values or as words; another number as it is."""
     if isinstance(value, str):
         value = cells.TRUTH.get(value.strip().lower(), value)
     return _number(value)
@@ -201,7 +202,8 @@ def _moment(value: Any) -> np.datetime64:
     return np.datetime64(value, "us")
 
 
-def _text(value: Any) -> str | None:
+def text_of(value: Any) -> str | None:
+    """A value of a category as text; None for a blank one. A whole number is written without a point."""
     if isinstance(value, str):
         return value if value.strip() else None
     if isinstance(value, float | np.floating) and float(value).is_integer():

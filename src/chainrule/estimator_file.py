@@ -86,7 +86,7 @@ def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         metadata["feature_names"] = [str(name) for name in model.feature_names_in_]
     if hasattr(model, "classes_"):
         metadata["target"] = model._label_binarizer.y_type_
-        metadata["classes"] = _labels(model.classes_, arrays)
+        metadata["classes"] = spell_labels(model.classes_, arrays)
     if hasattr(model, "class_weight_"):
         arrays["class_weight"] = model.class_weight_
     if hasattr(model, "_order"):
@@ -119,7 +119,7 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def _labels(classes: Any, arrays: dict[str, Array]) -> Any:
+def spell_labels(classes: Any, arrays: dict[str, Array]) -> Any:
     """Class labels: numbers as an array (which keeps their type), text and truth values as a list."""
     if classes.dtype.kind in "iu":
         arrays["classes"] = classes.astype(np.int64)
@@ -133,6 +133,19 @@ def _labels(classes: Any, arrays: dict[str, Array]) -> Any:
     raise OptionError(
         f"Labels of type {type(labels[0]).__name__} cannot be saved: use text, numbers or truth values."
     )
+
+
+def read_labels(spelled: Any, arrays: dict[str, Array]) -> Any:
+    """The inverse of `spell_labels`.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there are no such labels.
+    """
+    if isinstance(spelled, str) and spelled not in NUMERIC:
+        raise ValueError(f"its labels are of an unknown type {spelled!r}")
+    return arrays["classes"].astype(spelled) if isinstance(spelled, str) else np.array(spelled)
 
 
 def from_contents(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> Any:
@@ -201,12 +214,9 @@ def _lists(options: dict[str, Any]) -> dict[str, Any]:
 def _restore_classes(model: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> None:
     if not hasattr(model, "class_weight"):  # a regressor
         return
-    labels = metadata["classes"]
     if metadata["target"] not in TARGETS:
         raise ValueError(f"its target is of an unknown type {metadata['target']!r}")
-    if isinstance(labels, str) and labels not in NUMERIC:
-        raise ValueError(f"its labels are of an unknown type {labels!r}")
-    classes = arrays["classes"].astype(labels) if isinstance(labels, str) else np.array(labels)
+    classes = read_labels(metadata["classes"], arrays)
     target = metadata["target"]
     outputs = 1 if target == "binary" and len(classes) <= 2 else len(classes)
     if target not in TARGETS or outputs != model.n_outputs_:

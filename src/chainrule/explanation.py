@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from chainrule import targets, trace_matrices, trace_units, train
+from chainrule import (
+    tabular_explanation,
+    tabular_input,
+    targets,
+    trace_matrices,
+    trace_units,
+    train,
+)
 from chainrule.column_kinds import Number
 from chainrule.column_values import as_frame
 from chainrule.equations import OPTIMISERS
 from chainrule.errors import DataError, OptionError
-from chainrule.problem import Pace
+from chainrule.problem import Batch, Pace
 from chainrule.table_model import TableModel
+from chainrule.tabular_base import BaseTabular
 from chainrule.targets import Classes
 from chainrule.trace import Trace
 from chainrule.trace_equation import Equation, factor, number
@@ -38,6 +47,7 @@ def explain(
     terms: int | None = None,
     units: int | None = None,
     digits: int = 4,
+    member: int = 0,
 ) -> Trace:
     """Write down a prediction and a training step of a model, equation by equation.
 
@@ -46,7 +56,7 @@ def explain(
 
     Parameters
     ----------
-    model : MLPClassifier, MLPRegressor or TableModel
+    model : MLPClassifier, MLPRegressor, TableModel, TabularClassifier or TabularRegressor
         Fitted.
     X : array-like of shape (n_samples, n_features), or a data frame
         For a `TableModel` the table as it is; with the target's column there is also a backward part.
@@ -68,6 +78,8 @@ def explain(
         up to is said. By default 8 of each, and 4 where a layer has more than 32 units.
     digits : int
         Significant digits of printed numbers, 1 to 17.
+    member : int
+        Of a model of several networks, the one whose equations are written down, from 0.
 
     Returns
     -------
@@ -93,6 +105,8 @@ def explain(
     chosen = Choice(rows, weight, dropout, memory, options)
     if isinstance(model, TableModel):
         step, before, after = _of_table(model, X, chosen)
+    elif isinstance(model, BaseTabular):
+        step, before, after = _of_tabular(model, X, y, chosen, member)
     else:
         step, before, after = _of_estimator(model, X, y, chosen)
     with_y = "" if step.known else ", without its target"
@@ -152,8 +166,6 @@ def _any_target(model: Any) -> Any:
 
 
 def _of_estimator(model: Any, X: Any, y: Any, chosen: Choice) -> Any:
-    from sklearn.utils.validation import check_is_fitted
-
     check_is_fitted(model)
     X = _rows_of(X, chosen.rows)
     target = (
@@ -200,6 +212,31 @@ def _of_table(model: TableModel, data: Any, chosen: Choice) -> Any:
     step = _step(model.estimator_, X, y, known, model.encoder_.feature_names, outputs, chosen)
     before = _shortened(list(_cells(model, frame, X[0], step.digits)), step)
     return step, before, _unscaled(model, step, step.digits)
+
+
+def _of_tabular(model: BaseTabular, data: Any, y: Any, chosen: Choice, member: int) -> Any:
+    """Of a model for tables: one of its networks, which begins its step with an empty memory."""
+    check_is_fitted(model)
+    if not 0 <= member < len(model.members_):
+        raise OptionError(f"member must lie between 0 and {len(model.members_) - 1}, not {member!r}.")
+    frame = tabular_input.table(model, _rows_of(data, chosen.rows), reset=False)
+    X, known = model.encoder_.transform(frame), y is not None
+    own = np.zeros(len(frame), dtype=np.int64)
+    if known:
+        own = model._known_target(np.asarray(y)[chosen.rows], frame, "y")
+    weight = None if chosen.weight is None else np.asarray(chosen.weight, dtype=X.dtype)
+    outputs = _outputs(model, getattr(model, "classes_", None))
+    few, moves = (FEW, 1) if max(model.network_.widths[1:]) > WIDE else (MANY, MANY)
+    options = {"terms": few, "units": few, "moves": chosen.options.get("terms", moves), **chosen.options}
+    if chosen.dropout:
+        options["seed"] = model._training.seed
+    step = Step(
+        model._objective, model.members_[member].theta, Batch(X, model._network_targets(own), weight),
+        model.encoder_.layout.names, outputs, model._training.optimiser_row, model._training.learning_rate,
+        known, chosen.rows, **options,
+    )  # fmt: skip
+    before = list(tabular_explanation.cells(model, frame, X[0], step.digits))
+    return step, _shortened(before, step), tabular_explanation.outcome(model, step, X, member)
 
 
 def _cells(model: TableModel, frame: Any, x: Any, digits: int) -> Iterator[Equation]:

@@ -9,11 +9,15 @@ from chainrule import checkpoint, store
 from chainrule.errors import FileError
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.table_model import TableModel
+from chainrule.tabular_classifier import TabularClassifier
+from chainrule.tabular_regressor import TabularRegressor
 
 KINDS: dict[str, Any] = {
     "MLPClassifier": MLPClassifier,
     "MLPRegressor": MLPRegressor,
     "TableModel": TableModel,
+    "TabularClassifier": TabularClassifier,
+    "TabularRegressor": TabularRegressor,
 }
 
 
@@ -26,7 +30,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    MLPClassifier, MLPRegressor or TableModel
+    MLPClassifier, MLPRegressor, TableModel, TabularClassifier or TabularRegressor
 
     Raises
     ------
