@@ -11,7 +11,7 @@ from extreme_logits import asymmetric, binary, categorical
 from mpmath import mp
 from ulp import nearest, spacing
 
-from chainrule import compiled, elementary, planning
+from chainrule import compiled, elementary, equation, planning
 from chainrule.equations import ACTIVATIONS, LOSSES
 
 pytestmark = pytest.mark.compiled
@@ -34,8 +34,8 @@ EXACT = {
 }
 NUMPY = {
     "erfc": np.vectorize(math.erfc),
-    "cos_turns": lambda u: np.cos(2 * np.pi * u),
-    "sin_turns": lambda u: np.sin(2 * np.pi * u),
+    "cos_turns": equation.cos_turns,
+    "sin_turns": equation.sin_turns,
 }
 SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0]
 
