@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chainrule import compiled, team
 from chainrule.equations import LOSSES
 from chainrule.parameters import initial
 from chainrule.problem import Batch
@@ -61,3 +62,17 @@ def rates(rate: float, steps: int) -> np.ndarray:
 def rng() -> np.random.Generator:
     """A seeded generator."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Sets how many threads take part, whatever the work and the machine."""
+
+    def allow(count):
+        monkeypatch.setattr(compiled, "MEMBER", 1)
+        monkeypatch.setattr(compiled, "CALL", 1)
+        monkeypatch.setattr(team, "processors", lambda: count)
+        monkeypatch.setattr(team.QUIET, "threads", lambda: count)
+        monkeypatch.setattr(team.CREW, "pool", None)
+
+    return allow

@@ -11,7 +11,7 @@ from extreme_logits import asymmetric, binary, categorical
 from mpmath import mp
 from ulp import nearest, spacing
 
-from chainrule import compiled, elementary, planning
+from chainrule import compiled, elementary, equation, planning
 from chainrule.equations import ACTIVATIONS, LOSSES
 
 pytestmark = pytest.mark.compiled
@@ -29,6 +29,13 @@ EXACT = {
     "log": mp.log,
     "log1p": mp.log1p,
     "erfc": exact_erfc,
+    "cos_turns": lambda u: mp.cospi(2 * u),
+    "sin_turns": lambda u: mp.sinpi(2 * u),
+}
+NUMPY = {
+    "erfc": np.vectorize(math.erfc),
+    "cos_turns": equation.cos_turns,
+    "sin_turns": equation.sin_turns,
 }
 SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0]
 
@@ -46,10 +53,13 @@ def loop(function):
 
 def inputs(name, dtype):
     """All magnitudes, both signs, and the neighbourhood of the places where a formula changes."""
-    rng = np.random.default_rng(5)
+    rng, dtype = np.random.default_rng(5), np.dtype(dtype).type
     tiny, largest = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
     magnitudes = np.exp(rng.uniform(math.log(tiny), math.log(largest), 1500))
-    x = np.concatenate([magnitudes, rng.standard_normal(1500) * 3, rng.uniform(0.5, 2, 500), [tiny, largest]])
+    quarters = np.arange(1, 9, dtype=dtype) / 4
+    beside = [np.nextafter(quarters, dtype(end)) for end in (-np.inf, np.inf)]
+    normal, near = rng.standard_normal(1500) * 3, rng.uniform(0.5, 2, 500)
+    x = np.concatenate([magnitudes, normal, near, quarters, *beside, [tiny, largest]])
     x = np.concatenate([x, -x]).astype(dtype)
     return x[x > {"log": 0, "log1p": -1}.get(name, -math.inf)]
 
@@ -86,7 +96,7 @@ def test_an_elementary_function_keeps_what_is_special(name, series):
     values = np.empty_like(x)
     loop(getattr(series, name))(x, values)
     with np.errstate(all="ignore"):
-        expected = np.array([math.erfc(v) for v in x]) if name == "erfc" else getattr(np, name)(x)
+        expected = NUMPY.get(name, getattr(np, name, None))(x)
     if series is elementary.NARROW:  # it is rounded to a float32
         values, expected = values.astype(np.float32), expected.astype(np.float32)
     np.testing.assert_array_equal(values, expected)

@@ -18,20 +18,6 @@ from chainrule.problem import Batch, Objective, Stretch
 LARGE = {"hidden": (70, 40)}
 
 
-@pytest.fixture
-def threads(monkeypatch):
-    """Sets how many threads take part, whatever the work and the machine."""
-
-    def allow(count):
-        monkeypatch.setattr(compiled, "MEMBER", 1)
-        monkeypatch.setattr(compiled, "CALL", 1)
-        monkeypatch.setattr(team, "processors", lambda: count)
-        monkeypatch.setattr(team.QUIET, "threads", lambda: count)
-        monkeypatch.setattr(team.CREW, "pool", None)
-
-    return allow
-
-
 def trained(dtype="float64", loss="categorical_cross_entropy", weights=True, dropout=0.2, optimiser="adamw"):
     network = make_network(loss, "tanh", dropout=dropout, dtype=dtype, **LARGE)
     theta, batch = make_problem(network, rows=150, weighted=weights)

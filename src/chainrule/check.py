@@ -205,9 +205,9 @@ def check_objective(
 
     objective, theta, batch = in_double(objective, theta, batch)
     _, gradient = Run(objective).loss_and_gradient(theta, batch)
-    entries = np.arange(theta.size)
-    if theta.size > most:
-        entries = np.sort(np.random.default_rng(seed).choice(theta.size, most, replace=False))
+    entries = objective.layout.learnt
+    if len(entries) > most:
+        entries = np.sort(np.random.default_rng(seed).choice(entries, most, replace=False))
     return compare(objective, theta, batch, gradient, entries)
 
 

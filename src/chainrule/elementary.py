@@ -188,14 +188,13 @@ def _add_logarithms(made: SimpleNamespace, artanh: Scalar) -> None:
 def _add_waves(made: SimpleNamespace, sine: Scalar) -> None:
     @inlined
     def cos_turns(u):
-        t = 0.25 - abs(u - np.floor(u + 0.5))
+        t = 0.25 - abs(u - np.rint(u))
         return t * sine(t * t)
 
     @inlined
     def sin_turns(u):
-        r = u - np.floor(u + 0.5)
-        a = abs(r)
-        t = math.copysign(0.5 - a if a > 0.25 else a, r)
+        r = u - np.rint(u)
+        t = math.copysign(0.5, r) - r if abs(r) > 0.25 else r
         return t * sine(t * t)
 
     made.cos_turns, made.sin_turns = cos_turns, sin_turns

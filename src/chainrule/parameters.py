@@ -56,6 +56,12 @@ class Layout:
         """Number of parameters."""
         return sum(self.network.parameters)
 
+    @cached_property
+    def learnt(self) -> NDArray[np.int64]:
+        """Places of the parameters that are learnt; the others are given."""
+        stretches = [np.arange(b.start, b.stop) for b in self.blocks if not b.frozen]
+        return np.concatenate([np.empty(0, np.int64), *stretches])
+
     def layer_slice(self, index: int) -> slice:
         """The stretch of the flat vector that belongs to a layer."""
         return self._slices[index]

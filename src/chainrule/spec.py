@@ -17,6 +17,8 @@ from chainrule.equations.schedules import Schedule
 from chainrule.errors import OptionError
 from chainrule.html_table import table
 
+MOST_VALUES = 1 << 24  # of a row, over all layers: more would not fit into memory
+MOST_PARAMETERS = 1 << 36
 TITLES = ("Layer", "Kind", "Shape", "Activation", "Parameters")
 
 
@@ -170,6 +172,7 @@ class Network:
             settled.append(layer.settled(width, number))
             width = settled[-1].units or 0
         object.__setattr__(self, "layers", tuple(settled))
+        self._check_room()
         if width % self.members:
             raise OptionError(
                 f"The {self.members} members of a network must share its last {width} values equally."
@@ -179,6 +182,16 @@ class Network:
         if self.layers[-1].dropout:
             raise OptionError("The output layer cannot have dropout: set it on hidden layers.")
         object.__setattr__(self, "loss", LOSSES.spell(LOSSES.find(self.loss)))
+
+    def _check_room(self) -> None:
+        for what, count, most in (
+            ("values for each row", sum(self.widths), MOST_VALUES),
+            ("parameters", sum(self.parameters), MOST_PARAMETERS),
+        ):
+            if count > most:
+                raise OptionError(
+                    f"The network has {count:,} {what}, more than the {most:,} that it may have."
+                )
 
     @property
     def outputs(self) -> int:

@@ -22,14 +22,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 from typing import Any
 
 from chainrule.equation import Function, Row, Table
 from chainrule.equations.activations import Activation
 
 Shapes = Callable[..., dict[str, tuple[int, ...]]]
-WHOLE = (1.0, inf)
+WHOLE = (1.0, 2.0**31)  # what the sizes of a kind may be
 GORISHNIY_2022 = "Gorishniy, Rubachev & Babenko 2022, arXiv:2203.05556"
 HOLZMUELLER_2024 = "Holzmueller, Grinsztajn & Steinwart 2024, arXiv:2407.04491"
 GORISHNIY_2024 = "Gorishniy, Kotelnikov & Babenko 2024, arXiv:2410.24210"
