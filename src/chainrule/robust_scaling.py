@@ -29,7 +29,8 @@ class Scaling:
     centre : float
         c, the median.
     spread : float
-        s, the distance of the quartiles; half of the range, where they are equal. Positive.
+        s, the distance of the quartiles. Where they are equal, that of the values unlike the median, or the
+        median of how far these are from it, if that is more; where these are alike, half of the range.
     clipped : bool
         Whether the second step is done.
     """
@@ -52,7 +53,21 @@ class Scaling:
         if not values.size:
             return None
         largest = float(np.abs(values).max()) or 1.0
-        return cls._from(np.quantile(values / largest, QUARTILES), largest)
+        values = values / largest
+        found = np.quantile(values, QUARTILES)
+        if found[1] == found[3] and found[0] < found[4]:
+            return cls._of_others(found, values, largest)
+        return cls._from(found, largest)
+
+    @classmethod
+    def _of_others(cls, found: Numbers, values: Numbers, unit: float) -> Scaling | None:
+        """Where most values are the median: by the others, lest a few of them far away hide their differences."""
+        others = values[values != found[2]]
+        lower, upper = np.quantile(others, QUARTILES[[1, 3]])
+        if not upper > lower:
+            return cls._from(found, unit)
+        spread = max(float(upper - lower), float(np.median(np.abs(others - found[2]))))
+        return cls(float(found[2]) * unit, min(spread * unit, np.finfo(np.float64).max))
 
     @classmethod
     def of_counts(cls, values: Sequence[float], counts: Sequence[int]) -> Scaling | None:

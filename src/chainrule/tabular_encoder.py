@@ -28,7 +28,8 @@ class Columns:
     numbers, one_hot : int
         How many of each.
     cardinalities : tuple of int
-        For each column of codes how many there are, from 0, which is a missing, rare or unknown value.
+        For each column of codes how many there are. The first code of a column is that of a missing, rare or
+        unknown value; its codes begin where those of the column before end, as rows of one table.
     names : tuple of str
         Of all columns, in their order.
     """
@@ -88,6 +89,8 @@ class TableEncoder:
             tuple(column.cardinality for column in coded),
             (*numbers, *one_hot, *(column.name for column in coded)),
         )
+        before = np.cumsum([0, *self.layout.cardinalities])[:-1].tolist()
+        self._first_codes = dict(zip((column.name for column in coded), before, strict=True))
         self._slices: dict[str, tuple[slice, slice, slice]] = {}
         at = [0, len(numbers), len(numbers) + len(one_hot)]
         for column in self.kept:
@@ -130,7 +133,7 @@ class TableEncoder:
         X = np.empty((len(frame), self.layout.total), dtype=np.float32)
         for column, raw in learnt:
             if not isinstance(column, Dropped):
-                column.write(raw, self._inputs(X, column.name))
+                self._write(column, raw, X)
         return X
 
     def transform(self, frame: Frame) -> Matrix:
@@ -144,12 +147,14 @@ class TableEncoder:
         require(frame, [column.name for column in self.kept])
         X = np.empty((len(frame), self.layout.total), dtype=np.float32)
         for column in self.kept:
-            raw: Any = column.read(frame[column.name])
-            column.write(raw, self._inputs(X, column.name))
+            self._write(column, column.read(frame[column.name]), X)
         return X
 
-    def _inputs(self, X: Matrix, name: str) -> Inputs:
-        return Inputs(*(X[:, part] for part in self._slices[name]))
+    def _write(self, column: Kept, raw: Any, X: Matrix) -> None:
+        """Put a column's inputs in their places; codes go on where those of the column before end."""
+        inputs = Inputs(*(X[:, part] for part in self._slices[column.name]))
+        column.write(raw, inputs)
+        inputs.codes[...] += self._first_codes.get(column.name, 0)
 
     def places(self, name: str) -> list[int]:
         """Which columns of the matrix a column of the table becomes."""

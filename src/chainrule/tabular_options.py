@@ -13,7 +13,7 @@ from chainrule.errors import OptionError
 
 RECIPE = ("hidden_layer_sizes", "learning_rate", "batch_size", "epochs", "dropout")  # None: the recipe's own
 
-COMMON = """    n_members : int, default=1
+COMMON = """    n_members : int, default=5
         Networks that are trained, each with rows and a seed of its own; their predictions are averaged.
     metric : None, str or callable, default=None
         What the best epoch is chosen by: {metrics}, or a function

@@ -8,13 +8,26 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.parameters import Array, initial
+from chainrule import data_start
+from chainrule.parameters import Array, Layout
 from chainrule.problem import Batch
 from chainrule.spec import Layer, Network, Training
 from chainrule.tabular_encoder import Columns, Encoding
 
-# A dense layer takes no codes: every category has columns of its own, for its most frequent levels.
-ENCODING = Encoding(widest=64, most=64)
+ENCODING = Encoding(widest=8)
+HIDDEN = (128, 128, 128)
+BINS, FEATURES = 16, 4  # bins of each number, and what is made of them
+MOST_BINNED = 128  # with more numbers they are taken as they are
+EMBEDDED = 8  # numbers that stand for a category
+RATES = {"regression": 0.1, "binary": 0.02, "multiclass": 0.02}
+DECAY, DROPOUT = 0.02, 0.15
+# Factors on learning rate and weight decay by the parameters' names: input scales, biases, and the shares of
+# activations.
+RATE_FACTORS = {"s": 6.0, "b": 0.1, "alpha": 0.1}
+DECAY_FACTORS = {"s": 6.0, "alpha": 0.1}
+BATCHES = ((1_000, 32), (3_000, 64), (8_000, 128))  # up to so many rows batches of that many, then:
+BATCH = 256
+LEAST_EPOCHS, LEAST_STEPS = 48, 3_000
 
 
 @dataclass(frozen=True)
@@ -78,21 +91,49 @@ def recipe(task: Task, columns: Columns, rows: int, options: Mapping[str, Any]) 
     options : mapping
         What the user has set: hidden_layer_sizes, learning_rate, batch_size, epochs, dropout.
     """
-    sizes = options.get("hidden_layer_sizes", (256, 256, 256))
-    dropout = float(options.get("dropout", 0.1))
-    hidden = [Layer(int(units), "silu", dropout) for units in sizes]
-    outputs = task.outputs if task.kind == "multiclass" else 1
-    network = Network(columns.total, [*hidden, Layer(outputs)], LOSSES[task.kind], "float32")
+    dropout = float(options.get("dropout", DROPOUT))
+    layers = front(columns)
+    for units in options.get("hidden_layer_sizes", HIDDEN):
+        layers += [Layer(int(units), kind="ntk_dense"), Layer(kind="parametric_mish", dropout=dropout)]
+    layers.append(Layer(task.outputs if task.kind == "multiclass" else 1, kind="ntk_dense"))
+    network = Network(columns.total, layers, LOSSES[task.kind], "float32")
+    batch_size = int(options.get("batch_size", next((b for most, b in BATCHES if rows < most), BATCH)))
     training = Training(
-        optimiser="adamw(beta_2=0.95)",
-        learning_rate=float(options.get("learning_rate", 0.002)),
-        schedule="cosine",
-        batch_size=int(options.get("batch_size", min(256, max(32, rows // 16)))),
-        epochs=int(options.get("epochs", 64)),
+        optimiser=f"adamw(beta_2=0.95, weight_decay={DECAY})",
+        learning_rate=float(options.get("learning_rate", RATES[task.kind])),
+        schedule="log_cosine(cycles=3)",
+        decay_schedule="flat_cosine",
+        dropout_schedule="flat_cosine",
+        rate_factors=RATE_FACTORS,
+        decay_factors=DECAY_FACTORS,
+        batch_size=min(batch_size, rows),
+        epochs=int(options.get("epochs", max(LEAST_EPOCHS, -(-LEAST_STEPS * batch_size // rows)))),
         patience=None,
     )
 
     def draw(rng: np.random.Generator, batch: Batch) -> Array:
-        return initial(network, rng, "he_normal")
+        return _draw(network, columns, rng, batch)
 
     return Recipe(network, training, draw, patience=20)
+
+
+def front(columns: Columns) -> list[Layer]:
+    """The layers between the matrix of a table and the first hidden layer."""
+    layers = []
+    if 0 < columns.numbers <= MOST_BINNED:
+        groups = f"groups={columns.numbers}, size={BINS}, units={FEATURES}"
+        layers.append(Layer(kind=f"piecewise(columns={columns.numbers}, bins={BINS})"))
+        layers.append(Layer(kind=f"grouped({groups})"))
+    if columns.cardinalities:
+        count, rows = len(columns.cardinalities), sum(columns.cardinalities)
+        layers.append(Layer(kind=f"embedding(columns={count}, rows={rows}, size={EMBEDDED})"))
+    return [*layers, Layer(kind="scale")]
+
+
+def _draw(network: Network, columns: Columns, rng: np.random.Generator, batch: Batch) -> Array:
+    """The first parameters; what is not known of a category begins as the mean of all that is."""
+    theta, layout = data_start.initial(network, rng, batch.X), Layout(network)
+    first = np.cumsum([0, *columns.cardinalities])[:-1]
+    for E in layout.views(theta, "E"):
+        E[first] = 0
+    return theta

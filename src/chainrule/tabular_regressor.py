@@ -73,7 +73,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     def __init__(
         self,
         *,
-        n_members=1,
+        n_members=5,
         metric=None,
         validation_fraction=0.2,
         cat_features=None,

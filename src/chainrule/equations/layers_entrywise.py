@@ -132,6 +132,9 @@ class piecewise:
         return (where((value > floor) & (value < ceiling), 1 / (high - low), 0.0),)
 
 
+UNBOUNDED = 1e30  # parameters are finite, as those of a training that diverged are not
+
+
 def bins_between(edges, bins):
     """The parameters of `piecewise`, for each of its columns from increasing edges, at most bins + 1.
 
@@ -144,7 +147,7 @@ def bins_between(edges, bins):
         if count < 1:
             continue
         low[j, :count], high[j, :count], ceiling[j, :count] = ends[:-1], ends[1:], 1.0
-        floor[j, 0], ceiling[j, count - 1] = -np.inf, np.inf
+        floor[j, 0], ceiling[j, count - 1] = -UNBOUNDED, UNBOUNDED
     return low, high, floor, ceiling
 
 
