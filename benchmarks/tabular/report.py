@@ -131,16 +131,13 @@ def _by_data_set(board: Board) -> list[str]:
         cells = [f"**{e:.4f}**" if e == best else f"{e:.4f}" for e in errors]
         rows.append([data, *cells])
     own = [
-        [
-            data, _title(board, model), _figure(r.get("acc")), _figure(r.get("logloss")), _figure(r.get("auc")),
-            _figure(r.get("ece")), _figure(r.get("r2")), _figure(r.get("rmse")), _share(r.get("coverage")),
-            _seconds(r["fit_s"]), _seconds(r.get("predict_s")),
-        ]
-        for data in board.data for model in board.ours if (r := board.record(model, data))
-    ]  # fmt: skip
-    titles = ["data", "model", "accuracy", "log-loss", "AUC", "calibration error", "R²", "RMSE", "coverage"]
+        [data, _title(board, model), *(show(record.get(name)) for name, show in OWN.values())]
+        for data in board.data
+        for model in board.ours
+        for record in [board.record(model, data)]
+    ]
     table = _lines(["primary error", *(_title(board, model) for model in board.models)], rows)
-    return [*table, "", *_lines([*titles, "fit, s", "predict, s"], own)] if own else table
+    return [*table, "", *_lines(["data", "model", *OWN], own)] if own else table
 
 
 def beside(records: Sequence[Record]) -> str:
@@ -195,6 +192,19 @@ def _share(value: float | None) -> str:
 
 def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.2f}"
+
+
+OWN = {  # what is shown of each of our results
+    "accuracy": ("acc", _figure),
+    "log-loss": ("logloss", _figure),
+    "AUC": ("auc", _figure),
+    "calibration error": ("ece", _figure),
+    "R²": ("r2", _figure),
+    "RMSE": ("rmse", _figure),
+    "coverage": ("coverage", _share),
+    "fit, s": ("fit_s", _seconds),
+    "predict, s": ("predict_s", _seconds),
+}
 
 
 def plot(board: Board, path: Path) -> None:
