@@ -77,12 +77,15 @@ ORDER = (
     {"targets", "splits", "scores"},
     {"table_report"},
     {"table_model"},
+    {"tuning_space"},
+    {"tuning_study"},
+    {"tuning"},
     {"models", "predictions", "demo", "plot", "explanation"},
     {"studio"},
     {"__init__"},
     {"cli_text", "progress"},
     {"cli_parts"},
-    {"cli_prove", "cli_explain", "cli_studio"},
+    {"cli_prove", "cli_explain", "cli_studio", "cli_tune"},
     {"cli"},
     {"__main__"},
 )
@@ -102,6 +105,7 @@ HEAVY = {
     "sympy",
     "mpmath",
     "matplotlib",
+    "optuna",
 }
 
 LINES_PER_FILE = 400

@@ -1,10 +1,14 @@
 """The benchmark on tables: its protocol, what it refuses to read, its scores and its report."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.tabular import archives, datasets, measure, models, protocol, report, scores
 from benchmarks.tabular.__main__ import PEERS, main

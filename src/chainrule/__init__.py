@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chainrule.table_model import TableModel as TableModel
     from chainrule.trace import Trace as Trace
     from chainrule.trace_equation import Equation as Equation
+    from chainrule.tuning import tune as tune
     from chainrule.watch import Watch as Watch
 
 _HOMES = {
@@ -52,6 +53,7 @@ _HOMES = {
     "Trace": "trace",
     "Equation": "trace_equation",
     "prove_all": "proofs",
+    "tune": "tuning",
     "Layer": "spec",
     "Network": "spec",
     "Training": "spec",

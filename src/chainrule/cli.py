@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from chainrule import cli_explain, cli_prove, cli_studio
+from chainrule import cli_explain, cli_prove, cli_studio, cli_tune
 from chainrule.cli_parts import (
     INTERRUPTED,
     SEED,
@@ -44,6 +44,7 @@ def main() -> None:
       chainrule predict houses.model new.csv > prices.csv
       chainrule explain houses.model houses.csv --row 7
       chainrule check houses.model houses.csv
+      chainrule tune houses.csv --target price --time 600
       chainrule studio
     """
 
@@ -300,3 +301,4 @@ def demo(seed: int, quiet: bool) -> None:
 main.add_command(cli_explain.explain)
 main.add_command(cli_prove.prove)
 main.add_command(cli_studio.studio)
+main.add_command(cli_tune.tune)
