@@ -56,6 +56,7 @@ chainrule train iris.csv --target species
 chainrule train houses.csv --target price --drop id --hidden 128,64 --epochs 500
 chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' --json
 chainrule train houses.csv --target price --epochs 5000 --checkpoint houses.checkpoint
+chainrule train houses.csv --target price --report houses.html
 """),
 )
 @click.argument("data", type=DATA)
@@ -146,6 +147,16 @@ chainrule train houses.csv --target price --epochs 5000 --checkpoint houses.chec
     metavar="SECONDS",
     help="Time from one checkpoint to the next.  [default: 60]",
 )
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Web page to write: scores, curves, errors, importances, one row explained.",
+)
+@click.option(
+    "--reference/--no-reference",
+    default=True,
+    help="Score gradient boosting on the same rows, too.  [default: reference]",
+)
 @reading
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -159,6 +170,8 @@ def train(
     drop: tuple[str, ...],
     output: Path,
     checkpoint: Path | None,
+    report: Path | None,
+    reference: bool,
     read: Callable[..., Any],
     quiet: bool,
     as_json: bool,
@@ -166,16 +179,20 @@ def train(
 ) -> None:
     """Train a network on the table DATA (CSV, TSV or Parquet) to predict one of its columns.
 
-    Rows are set apart to judge the network by, beside a baseline that always predicts the same. The
-    model is written to a file that `predict` and `check` take. Ctrl-C ends training early and keeps
-    what has been learnt. With --checkpoint, the same command goes on where training was stopped, by
-    Ctrl-C or in any other way, and writes the same model as if it had not been; then it removes the
-    checkpoint.
+    Rows are set apart to judge the network by, beside a baseline that always predicts the same and
+    gradient boosting (LightGBM if it is installed, else scikit-learn's). The model is written to a file
+    that `predict` and `check` take. Ctrl-C ends training early and keeps what has been learnt. With
+    --checkpoint, the same command goes on where training was stopped, by Ctrl-C or in any other way, and
+    writes the same model as if it had not been; then it removes the checkpoint.
     """
-    check_paths(output, checkpoint)
+    check_paths(output, checkpoint, report)
     from chainrule import cli_text
     from chainrule.table_model import TableModel
+    from chainrule.table_page import report_html, require_package
+    from chainrule.table_reference import compare
 
+    if report is not None:
+        require_package()
     frame = read(data)
     activation = options.pop("activation")
     if activation:
@@ -189,7 +206,11 @@ def train(
     interrupted = model.report_["training"]["stopped"] == "interrupted"
     if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save
+    if reference:
+        compare(model, frame)
     model.save(output)
+    if report is not None:
+        report_html(model, frame, report)
     if checkpoint is not None and interrupted:
         cli_text.note([f"The same command goes on from the checkpoint {checkpoint}."])
     elif checkpoint is not None:

@@ -43,7 +43,7 @@ def show_training(report: Mapping[str, Any], path: str) -> None:
     out.print(_facts(report, path))
     if report["scores"] is not None:
         out.print()
-        out.print(_scores(report["scores"]))
+        out.print(_scores(report["scores"], report.get("reference")))
 
 
 def show_tuning(found: Any, path: str) -> None:
@@ -127,10 +127,13 @@ def _facts(report: Mapping[str, Any], path: str | None = None) -> Table:
     return table
 
 
-def _scores(scores: Mapping[str, Mapping[str, float]]) -> Table:
-    table = _grid("Rows held out", "Model", "Baseline")
+def _scores(scores: Mapping[str, Mapping[str, float]], reference: Mapping[str, Any] | None = None) -> Table:
+    columns = {"model": "Model", "baseline": "Baseline"}
+    if reference is not None:
+        columns["reference"] = reference["name"]
+    table = _grid("Rows held out", *columns.values())
     for name, score in scores.items():
-        table.add_row(name, _figure(score["model"]), _figure(score["baseline"]))
+        table.add_row(name, *(_figure(score[who]) for who in columns))
     for column in table.columns[1:]:
         column.justify = "right"
     return table
