@@ -192,7 +192,7 @@ def train(
     from chainrule.table_reference import compare
 
     if report is not None:
-        require_package()
+        require_package()  # before training, and not after it
     frame = read(data)
     activation = options.pop("activation")
     if activation:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chainrule import explanation, targets
 from chainrule.column_values import Frame, Numbers, as_frame
@@ -25,6 +26,7 @@ from chainrule.scores import HIGHER_IS_BETTER
 from chainrule.table_model import TableModel
 from chainrule.table_page_style import STYLE
 from chainrule.targets import Classes
+from chainrule.trace_parts import PARTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,8 +96,9 @@ def require_package() -> None:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows that a model is judged by."""
+    """The rows that a model is judged by: their numbers in the table, cells, inputs and targets."""
 
+    numbers: npt.NDArray[np.int64]
     frame: Frame
     X: Numbers
     y: Any
@@ -114,7 +117,7 @@ def _judged(model: TableModel, data: Any) -> _Rows:
     if not len(rows):
         raise DataError(f"No row has a value in the target {name!r}.")
     frame = frame[rows.tolist()]
-    return _Rows(frame, model.encoder_.transform(frame), y[rows], f"{len(rows):,} {words}")
+    return _Rows(rows, frame, model.encoder_.transform(frame), y[rows], f"{len(rows):,} {words}")
 
 
 class _Page:
@@ -172,11 +175,11 @@ class _Page:
         titles = {"model": "Model", "baseline": "Baseline"}
         reference = self.report.get("reference")
         if reference is not None:
-            titles["reference"] = f"{reference['name']} {reference['version']}"
+            titles["reference"] = reference["name"]
         body = []
         for name, found in scores.items():
             best = (max if name in HIGHER_IS_BETTER else min)(found.values())
-            cells = [f"{_figure(found[who])}{' ★' if found[who] == best else ''}" for who in titles]
+            cells = [f"{'★ ' if found[who] == best else ''}{_figure(found[who])}" for who in titles]
             body.append([name, *cells])
         yield "<h2>Scores on the rows held out</h2>"
         yield _table(["", *titles.values()], body, numbers=range(1, len(titles) + 1))
@@ -186,8 +189,8 @@ class _Page:
         )
         if reference is not None:
             yield (
-                f"{escape(reference['name'])} has its default options, the same columns and the same rows; "
-                f"it took {reference['seconds']:.2f} s."
+                f"{escape(reference['name'])} ({escape(reference['package'])}) has its default options and "
+                f"the same columns; {reference['seconds']:.2f} s on {reference['rows']:,} rows."
             )
         yield "</p>"
 
@@ -255,17 +258,28 @@ class _Page:
         row = int(np.argmax(self._errors()))
         trace = explanation.explain(self.model, self.rows.frame.to_native(), row=row)
         yield "<h2>One row, from its cells to the prediction</h2>"
-        yield f"<p>The one of the {self.rows.words} that is misjudged most, with all its numbers.</p>"
-        for part, summary in (("input", "From the cells"), ("forward", "Through the network")):
-            inner = trace.part(part)._repr_html_().partition("</h1>")[2]
-            yield f"<details><summary>{summary}</summary>{inner}</details>"
+        yield (
+            f"<p>Row {self.rows.numbers[row]}, counted from 0: the one of the {self.rows.words} that is "
+            f"misjudged most. {escape(self._verdict(row))}</p>"
+        )
+        for part in ("input", "forward"):
+            inner = trace.part(part)._repr_html_().partition("</h2>")[2]
+            yield f"<details><summary>{PARTS[part]}</summary>{inner}</details>"
+
+    def _verdict(self, row: int) -> str:
+        target, x, y = self.model.target_, self.rows.X[[row]], self.rows.y[[row]]
+        truth, predicted = target.decode(y)[0], target.decode(self.model.estimator_.predict(x))[0]
+        if not isinstance(target, Classes):
+            return f"True: {truth:.6g}. Predicted: {predicted:.6g}."
+        probability = self.model.estimator_.predict_proba(x).max()
+        return f"True: {truth}. Predicted: {predicted}, with probability {probability:.4f}."
 
     def _errors(self) -> Numbers:
         """How far off each prediction is."""
         net, y = self.model.estimator_, self.rows.y
         if isinstance(self.model.target_, Classes):
-            P: Numbers = np.asarray(net.predict_proba(self.rows.X))
-            return 1 - P[np.arange(len(y)), y]
+            own = np.asarray(net.predict_proba(self.rows.X))[np.arange(len(y)), y]
+            return np.asarray(1 - own)
         return np.asarray(np.abs(net.predict(self.rows.X) - y))
 
 
@@ -276,7 +290,8 @@ def _picture(draw: Callable[[], Axes], words: str, *, mathematics: bool = False)
 
     file = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": words, "text.parse_math": mathematics}):
-        draw().get_figure(root=True).savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        figure: Any = draw().figure
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'<figure><img alt="{escape(words)}" src="data:image/svg+xml;base64,{data}"></figure>'
 

@@ -25,6 +25,7 @@ tr:first-child > th:not([scope]) { color: var(--faint); border-bottom: 1px solid
 .bars th, .bars td { vertical-align: middle; }
 .bars .bar { width: 60%; min-width: 5rem; }
 .bars .bar div { height: .8rem; min-width: 1px; background: var(--bar); border-radius: 0 2px 2px 0; }
+@media (max-width: 34rem) { th, td { padding-right: .7rem; } }
 figure { margin: .8rem 0; }
 figure img { max-width: 100%; height: auto; }
 .pair { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }

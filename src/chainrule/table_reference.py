@@ -33,7 +33,7 @@ def _hist_gradient_boosting(classes: bool, seed: int) -> Any:
     return (HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor)(random_state=seed)
 
 
-# By package, the first one that is installed: its name here and there.
+# By the module; the first one that is installed is taken: its name, its package's, and what makes it.
 REFERENCES: dict[str, tuple[str, str, Maker]] = {
     "lightgbm": ("LightGBM", "lightgbm", _lightgbm),
     "sklearn": ("HistGradientBoosting", "scikit-learn", _hist_gradient_boosting),
@@ -71,7 +71,7 @@ def compare(model: TableModel, data: Any) -> None:
         model.report_["scores"][score]["reference"] = value
     model.report_["reference"] = {
         "name": name,
-        "version": version(distribution),
+        "package": f"{distribution} {version(distribution)}",
         "rows": len(known),
         "seconds": time.perf_counter() - began,
     }
