@@ -233,5 +233,9 @@ def test_the_command_writes_the_page(frame, tmp_path):
     assert "HistGradientBoosting" in Reader((tmp_path / "a.html").read_text()).text
     without = CliRunner().invoke(main, [*common, "--no-reference"])
     assert without.exit_code == 0 and "HistGradientBoosting" not in without.stdout
+    many = frame.with_columns(size=pl.Series([f"class {i % 11}" for i in range(ROWS)]))
+    many.write_csv(tmp_path / "a.csv")
+    assert "HistGradientBoosting" not in CliRunner().invoke(main, common).stdout
+    assert "HistGradientBoosting" in CliRunner().invoke(main, [*common, "--reference"]).stdout
     refused = CliRunner().invoke(main, [*common, "--report", f"{tmp_path}/a.model"])
     assert refused.exit_code == 2 and "The model and the report cannot both be written" in refused.stderr

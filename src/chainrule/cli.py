@@ -154,8 +154,8 @@ chainrule train houses.csv --target price --report houses.html
 )
 @click.option(
     "--reference/--no-reference",
-    default=True,
-    help="Score gradient boosting on the same rows, too.  [default: reference]",
+    default=None,
+    help="Score gradient boosting on the same rows, too.  [default: with at most 10 classes]",
 )
 @reading
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
@@ -171,7 +171,7 @@ def train(
     output: Path,
     checkpoint: Path | None,
     report: Path | None,
-    reference: bool,
+    reference: bool | None,
     read: Callable[..., Any],
     quiet: bool,
     as_json: bool,
@@ -189,7 +189,7 @@ def train(
     from chainrule import cli_text
     from chainrule.table_model import TableModel
     from chainrule.table_page import report_html, require_package
-    from chainrule.table_reference import compare
+    from chainrule.table_reference import compare, quick
 
     if report is not None:
         require_package()  # before training, and not after it
@@ -206,7 +206,7 @@ def train(
     interrupted = model.report_["training"]["stopped"] == "interrupted"
     if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save
-    if reference:
+    if quick(model) if reference is None else reference:
         compare(model, frame)
     model.save(output)
     if report is not None:

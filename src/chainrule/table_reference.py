@@ -16,6 +16,7 @@ from chainrule.column_values import Numbers, as_frame
 from chainrule.table_model import TableModel
 from chainrule.targets import Classes, Quantity
 
+MOST_CLASSES = 10  # each costs a hundred trees
 MOST_ROWS = 50_000  # to train on: it is there to compare with, and should not take long
 
 Maker = Callable[[bool, int], Any]
@@ -38,6 +39,11 @@ REFERENCES: dict[str, tuple[str, str, Maker]] = {
     "lightgbm": ("LightGBM", "lightgbm", _lightgbm),
     "sklearn": ("HistGradientBoosting", "scikit-learn", _hist_gradient_boosting),
 }
+
+
+def quick(model: TableModel) -> bool:
+    """Whether a reference for this model takes seconds: with many classes it can take minutes."""
+    return len(getattr(model.target_, "labels", ())) <= MOST_CLASSES
 
 
 def compare(model: TableModel, data: Any) -> None:
