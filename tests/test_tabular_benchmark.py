@@ -87,7 +87,7 @@ def test_a_sealed_process_reads_no_test_rows_and_prepares_none(monkeypatch):
     with pytest.raises(protocol.SealedError, match="not for choices"):
         protocol.final("made")
     asked = []
-    monkeypatch.setattr(protocol.subprocess, "run", lambda command, check: asked.append(command))
+    monkeypatch.setattr(protocol.subprocess, "run", lambda command, check, cwd: asked.append(command))
     with pytest.raises(FileNotFoundError):
         protocol.development("made", rows=100)
     assert asked[0][1:] == ["-m", "benchmarks.tabular", "fetch", "--data", "made", "--rows", "100"]

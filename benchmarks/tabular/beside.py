@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.tabular import ROOT
+
 
 def run(data: Sequence[str], names: Sequence[str], rounds: int, out: Path) -> None:
     """Fit each model on each data set, one after the other, and add the results to a file.
@@ -18,4 +20,4 @@ def run(data: Sequence[str], names: Sequence[str], rounds: int, out: Path) -> No
         for turn in range(rounds):
             for model in names if turn % 2 == 0 else names[::-1]:
                 command = [sys.executable, "-m", "benchmarks.tabular", "run", model, "--data", name, "--warm"]
-                subprocess.run([*command, "--out", str(out)], check=True)
+                subprocess.run([*command, "--out", str(out.resolve())], check=True, cwd=ROOT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -37,8 +38,10 @@ def measure(name: str, split: Split, order: Order, *, warm: bool = False) -> dic
     Returns
     -------
     dict
-        As JSON can hold it: what was fitted, its scores, seconds, and the process's greatest memory.
+        As JSON can hold it: what was fitted, its scores, seconds, the process's greatest memory and
+        the machine's load before.
     """
+    load = os.getloadavg()[0]
     began = time.perf_counter()
     if warm:
         _warm_up(name, split, order)
@@ -60,6 +63,7 @@ def measure(name: str, split: Split, order: Order, *, warm: bool = False) -> dic
         "fit_s": round(fitted - fit_began, 3),
         **found,
         "peak_mb": _peak_mb(),
+        "load_before": round(load, 2),
     }
 
 

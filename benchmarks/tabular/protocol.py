@@ -21,6 +21,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
 
+from benchmarks.tabular import ROOT
 from benchmarks.tabular.archives import folder
 from benchmarks.tabular.datasets import DATA_SETS
 
@@ -176,7 +177,7 @@ def _part(name: str, part: str, rows: int) -> tuple[pd.DataFrame, np.ndarray]:
     path = _path(name, part, rows)
     if not path.exists() and _sealed:
         command = [sys.executable, "-m", "benchmarks.tabular", "fetch", "--data", name, "--rows", str(rows)]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, cwd=ROOT)
     elif not path.exists():
         prepare(name, rows)
     return _read(path)

@@ -200,7 +200,7 @@ class _Page:
 
     def _classes(self) -> Iterator[str]:
         frame = self._drawn()
-        yield f"<h2>Confusion and calibration</h2><p>Of the {self.rows.words}.</p>"
+        yield f"<h2>Confusion and calibration</h2><p>{self._of_the_rows()}</p>"
         yield '<div class="pair">'
         yield _picture(
             lambda: judgement.confusion(self.model, frame), "How often each class is taken for each other one"
@@ -212,9 +212,13 @@ class _Page:
         yield "</div>"
 
     def _numbers(self) -> Iterator[str]:
-        yield f"<h2>Residuals</h2><p>Of the {self.rows.words}.</p>"
+        yield f"<h2>Residuals</h2><p>{self._of_the_rows()}</p>"
         frame = self._drawn()
         yield _picture(lambda: judgement.residuals(self.model, frame), "True minus predicted numbers")
+
+    def _of_the_rows(self) -> str:
+        some = len(self.rows.y) > MOST_DRAWN
+        return f"Of {f'{MOST_DRAWN:,} of ' if some else ''}the {self.rows.words}."
 
     def _drawn(self) -> Frame:
         """At most so many rows as a picture can hold."""
@@ -239,7 +243,7 @@ class _Page:
             yield (
                 f'<tr><th scope="row">{escape(importance.column)}</th>'
                 f'<td class="bar"><div style="width:{width:.1f}%"></div></td>'
-                f'<td class="number">{_figure(importance.mean)} ± {_figure(importance.deviation)}</td></tr>'
+                f'<td class="number">{_short(importance.mean)} ± {_short(importance.deviation)}</td></tr>'
             )
         yield "</table></div>"
         if len(found) > len(shown):
@@ -291,7 +295,8 @@ def _picture(draw: Callable[[], Axes], words: str, *, mathematics: bool = False)
     file = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": words, "text.parse_math": mathematics}):
         figure: Any = draw().figure
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        how = {"transparent": True, "bbox_inches": "tight", "metadata": {"Date": None}}
+        figure.savefig(file, format="svg", **how)
     data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'<figure><img alt="{escape(words)}" src="data:image/svg+xml;base64,{data}"></figure>'
 
@@ -304,6 +309,10 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequen
 
     body = "".join(line(row, "td") for row in rows)
     return f'<div class="scroll"><table>{line(titles, "th")}{body}</table></div>'
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _figure(value: float) -> str:
