@@ -165,7 +165,9 @@ def test_the_board_ranks_and_compares():
         peer("table", "a", 9.0), peer("table", "a", 0.25, ece=0.1, predict_s=0.5),
         peer("table", "b", 0.2, ece=0.3, predict_s=1.5), peer("table", "b", 0.1, split="development 1"),
     ]  # fmt: skip
+    ours += [peer("lgbm", "a", 7.0, ece=0.3)]  # a peer's missing figures, but not those that are stored
     board = report.Board(peers, ours)
+    assert board.mean("lgbm", "ece") == 0.3 and board.error("lgbm", "a") == 1.0
     assert board.models == ["table", "cat", "lgbm"] and board.data == ["a", "b"]
     assert board.relative_error("table") == pytest.approx(0.5**0.5)
     assert board.relative_error("lgbm") == pytest.approx(2**0.5)

@@ -29,7 +29,8 @@ class Board:
     Parameters
     ----------
     peers, ours : sequence of dict
-        Records of `measure`; of several of the same model and data set the last one counts.
+        Records of `measure`; of several of the same model and data set the last one counts. Where a peer
+        was measured anew, what its stored record lacks is taken from there.
 
     Attributes
     ----------
@@ -40,9 +41,11 @@ class Board:
     """
 
     def __init__(self, peers: Sequence[Record], ours: Sequence[Record]) -> None:
-        self._records = {(r["model"], r["data"]): r for r in [*peers, *ours] if _counts(r)}
-        self.ours = list(dict.fromkeys(r["model"] for r in ours if _counts(r)))
-        theirs = list(dict.fromkeys(r["model"] for r in peers))
+        stored = {(r["model"], r["data"]): r for r in peers}
+        fresh = {(r["model"], r["data"]): r for r in ours if _counts(r)}
+        self._records = fresh | {key: {**fresh.get(key, {}), **record} for key, record in stored.items()}
+        theirs = list(dict.fromkeys(model for model, _ in stored))
+        self.ours = list(dict.fromkeys(model for model, _ in fresh if model not in theirs))
         names = dict.fromkeys(r["data"] for r in peers)
         every = [*theirs, *self.ours]
         self.data = [d for d in names if all((m, d) in self._records for m in every)]

@@ -191,10 +191,10 @@ class _Search:
             try:
                 self._try(trial)
             except _TimeIsOverError:
-                self.study.tell(trial, state=TrialState.FAIL)
+                self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
                 return "time"
             except KeyboardInterrupt:
-                self.study.tell(trial, state=TrialState.FAIL)
+                self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
                 return "interrupted"
             if self.on_trial is not None:
                 self.on_trial(self._entry(self.study.trials[trial.number]))
