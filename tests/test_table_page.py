@@ -58,6 +58,22 @@ def regressor(frame):
     return model
 
 
+@pytest.mark.parametrize("rows", [60, 11_000])
+def test_a_class_of_one_row_does_not_stop_the_reference(rows):
+    """With more than 10,000 rows scikit-learn's boosting divides them, each class by itself."""
+    x = np.random.default_rng(0).standard_normal(rows)
+    kind = np.where(x > 0, "a", "b").astype("<U4")
+    kind[0] = "rare"
+    table = pl.DataFrame({"x": x, "kind": kind})
+    model = TableModel(hidden_layer_sizes=(2,), max_iter=1, batch_size=16).fit(table, "kind")
+    compare(model, table)
+    assert model.report_["scores"]["accuracy"]["reference"] > 0.9
+    lonely = pl.DataFrame({"x": x[:60], "kind": ["one"] + ["many"] * 59})
+    model = TableModel(hidden_layer_sizes=(2,), max_iter=1, batch_size=16).fit(lonely, "kind")
+    compare(model, lonely)
+    assert "reference" not in model.report_
+
+
 def series(frame, name):
     """A column as the target takes it."""
     return as_frame(frame)[name]

@@ -206,9 +206,10 @@ def train(
     interrupted = model.report_["training"]["stopped"] == "interrupted"
     if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save
+    model.save(output)  # before the rest, which could be interrupted
     if quick(model) if reference is None else reference:
         compare(model, frame)
-    model.save(output)
+        model.save(output)
     if report is not None:
         report_html(model, frame, report)
     if checkpoint is not None and interrupted:

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule import scores, targets
 from chainrule.column_values import Numbers, as_frame
+from chainrule.splits import Rows
 from chainrule.table_model import TableModel
 from chainrule.targets import Classes, Quantity
 
@@ -51,7 +52,8 @@ def compare(model: TableModel, data: Any) -> None:
 
     The reference is LightGBM if it is installed, and scikit-learn's HistGradientBoosting else, with their
     defaults, on the model's encoded columns. It learns from the rows that the model was trained on and
-    stopped by, from 50,000 of them if there are more. Without rows held out nothing is done.
+    stopped by, from 50,000 of them if there are more. Nothing is done without rows held out, and where
+    all rows but one are of the same class.
 
     Parameters
     ----------
@@ -65,8 +67,9 @@ def compare(model: TableModel, data: Any) -> None:
     began = time.perf_counter()
     frame = as_frame(data)
     X, y = model.encoder_.transform(frame), model.target_.encode(frame[model.target_.name])
-    if len(known) > MOST_ROWS:
-        known = np.sort(np.random.default_rng(model.random_state).permutation(known)[:MOST_ROWS])
+    known = _learnt_from(known, y, isinstance(model.target_, Classes), model.random_state)
+    if len(np.unique(y[known])) < 2:
+        return
     name, distribution, make = next(row for package, row in REFERENCES.items() if find_spec(package))
     reference = make(isinstance(model.target_, Classes), model.random_state)
     with warnings.catch_warnings():
@@ -83,9 +86,18 @@ def compare(model: TableModel, data: Any) -> None:
     }
 
 
+def _learnt_from(known: Rows, y: Any, classes: bool, seed: int) -> Rows:
+    """At most so many rows, without the classes that have a single one: they cannot be divided for
+    early stopping.
+    """
+    if len(known) > MOST_ROWS:
+        known = np.sort(np.random.default_rng(seed).permutation(known)[:MOST_ROWS])
+    return known[np.bincount(y[known])[y[known]] > 1] if classes else known
+
+
 def _scores(reference: Any, target: targets.Target, X: Numbers, y: Any) -> dict[str, float]:
     if isinstance(target, Quantity):
         return scores.regression(y, np.asarray(reference.predict(X)), target.scale)
     P = np.zeros((len(X), len(target.labels)))
-    P[:, reference.classes_] = reference.predict_proba(X)  # a rare class may be held out altogether
+    P[:, reference.classes_] = reference.predict_proba(X)  # it need not know every class
     return scores.classification(y, P)
