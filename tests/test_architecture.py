@@ -90,12 +90,17 @@ ORDER = (
     {"tabular_file"},
     {"tabular_classifier", "tabular_regressor"},
     {"tabular_explanation"},
+    {"table_reference", "permutation", "table_page_style"},
+    {"tuning_space"},
+    {"tuning_study"},
+    {"tuning"},
     {"models", "predictions", "demo", "plot", "explanation"},
+    {"table_page"},
     {"studio"},
     {"__init__"},
     {"cli_text", "progress"},
     {"cli_parts"},
-    {"cli_prove", "cli_explain", "cli_studio"},
+    {"cli_prove", "cli_explain", "cli_studio", "cli_tune"},
     {"cli"},
     {"__main__"},
 )
@@ -118,6 +123,7 @@ HEAVY = {
     "sympy",
     "mpmath",
     "matplotlib",
+    "optuna",
 }
 
 LINES_PER_FILE = 400

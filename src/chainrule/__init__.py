@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from chainrule.spec import Network as Network
     from chainrule.spec import Training as Training
     from chainrule.table_model import TableModel as TableModel
+    from chainrule.table_page import report_html as report_html
     from chainrule.tabular_classifier import TabularClassifier as TabularClassifier
     from chainrule.tabular_regressor import TabularRegressor as TabularRegressor
     from chainrule.trace import Trace as Trace
     from chainrule.trace_equation import Equation as Equation
+    from chainrule.tuning import tune as tune
     from chainrule.watch import Watch as Watch
 
 _HOMES = {
@@ -56,6 +58,8 @@ _HOMES = {
     "Trace": "trace",
     "Equation": "trace_equation",
     "prove_all": "proofs",
+    "report_html": "table_page",
+    "tune": "tuning",
     "Layer": "spec",
     "Network": "spec",
     "Training": "spec",

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from chainrule import cli_explain, cli_prove, cli_studio
+from chainrule import cli_explain, cli_prove, cli_studio, cli_tune
 from chainrule.cli_parts import (
     INTERRUPTED,
     SEED,
@@ -44,6 +44,7 @@ def main() -> None:
       chainrule predict houses.model new.csv > prices.csv
       chainrule explain houses.model houses.csv --row 7
       chainrule check houses.model houses.csv
+      chainrule tune houses.csv --target price --time 600
       chainrule studio
     """
 
@@ -55,6 +56,7 @@ chainrule train iris.csv --target species
 chainrule train houses.csv --target price --drop id --hidden 128,64 --epochs 500
 chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' --json
 chainrule train houses.csv --target price --epochs 5000 --checkpoint houses.checkpoint
+chainrule train houses.csv --target price --report houses.html
 """),
 )
 @click.argument("data", type=DATA)
@@ -145,6 +147,16 @@ chainrule train houses.csv --target price --epochs 5000 --checkpoint houses.chec
     metavar="SECONDS",
     help="Time from one checkpoint to the next.  [default: 60]",
 )
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Web page to write: scores, curves, errors, importances, one row explained.",
+)
+@click.option(
+    "--reference/--no-reference",
+    default=None,
+    help="Score gradient boosting on the same rows, too.  [default: with at most 10 classes]",
+)
 @reading
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -158,6 +170,8 @@ def train(
     drop: tuple[str, ...],
     output: Path,
     checkpoint: Path | None,
+    report: Path | None,
+    reference: bool | None,
     read: Callable[..., Any],
     quiet: bool,
     as_json: bool,
@@ -165,16 +179,20 @@ def train(
 ) -> None:
     """Train a network on the table DATA (CSV, TSV or Parquet) to predict one of its columns.
 
-    Rows are set apart to judge the network by, beside a baseline that always predicts the same. The
-    model is written to a file that `predict` and `check` take. Ctrl-C ends training early and keeps
-    what has been learnt. With --checkpoint, the same command goes on where training was stopped, by
-    Ctrl-C or in any other way, and writes the same model as if it had not been; then it removes the
-    checkpoint.
+    Rows are set apart to judge the network by, beside a baseline that always predicts the same and
+    gradient boosting (LightGBM if it is installed, else scikit-learn's). The model is written to a file
+    that `predict` and `check` take. Ctrl-C ends training early and keeps what has been learnt. With
+    --checkpoint, the same command goes on where training was stopped, by Ctrl-C or in any other way, and
+    writes the same model as if it had not been; then it removes the checkpoint.
     """
-    check_paths(output, checkpoint)
+    check_paths(output, checkpoint, report)
     from chainrule import cli_text
     from chainrule.table_model import TableModel
+    from chainrule.table_page import report_html, require_package
+    from chainrule.table_reference import compare, quick
 
+    if report is not None:
+        require_package()  # before training, and not after it
     frame = read(data)
     activation = options.pop("activation")
     if activation:
@@ -188,7 +206,12 @@ def train(
     interrupted = model.report_["training"]["stopped"] == "interrupted"
     if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save
-    model.save(output)
+    model.save(output)  # before the rest, which could be interrupted
+    if quick(model) if reference is None else reference:
+        compare(model, frame)
+        model.save(output)
+    if report is not None:
+        report_html(model, frame, report)
     if checkpoint is not None and interrupted:
         cli_text.note([f"The same command goes on from the checkpoint {checkpoint}."])
     elif checkpoint is not None:
@@ -300,3 +323,4 @@ def demo(seed: int, quiet: bool) -> None:
 main.add_command(cli_explain.explain)
 main.add_command(cli_prove.prove)
 main.add_command(cli_studio.studio)
+main.add_command(cli_tune.tune)

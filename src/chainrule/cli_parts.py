@@ -70,13 +70,18 @@ def row_of(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return find
 
 
-def check_paths(output: Path, checkpoint: Path | None) -> None:
+def check_paths(output: Path, checkpoint: Path | None = None, report: Path | None = None) -> None:
     """Say before training, and not after it, that a file cannot be written."""
-    for what, path in (("model", output), ("checkpoint", checkpoint)):
-        if path is not None and not path.absolute().parent.is_dir():
+    named = {"model": output, "checkpoint": checkpoint, "report": report}
+    seen: dict[Path, str] = {}
+    for what, path in named.items():
+        if path is None:
+            continue
+        if not path.absolute().parent.is_dir():
             raise click.UsageError(f"There is no folder {path.parent} to write the {what} to.")
-    if checkpoint is not None and checkpoint.resolve() == output.resolve():
-        raise click.UsageError(f"The model and the checkpoint cannot both be written to {output}.")
+        other = seen.setdefault(path.resolve(), what)
+        if other != what:
+            raise click.UsageError(f"The {other} and the {what} cannot both be written to {path}.")
 
 
 def reading(command: Command) -> Command:

@@ -43,7 +43,32 @@ def show_training(report: Mapping[str, Any], path: str) -> None:
     out.print(_facts(report, path))
     if report["scores"] is not None:
         out.print()
-        out.print(_scores(report["scores"]))
+        out.print(_scores(report["scores"], report.get("reference")))
+
+
+def show_tuning(found: Any, path: str) -> None:
+    """Print the options that a search has found, and the model that was trained with them."""
+    out, told = console(), found.to_dict()
+    table = _grid("Option", "Best", "Importance")
+    table.columns[2].justify = "right"
+    for name, value in sorted(
+        found.best_options.items(), key=lambda item: -found.importances.get(item[0], 0)
+    ):
+        share = found.importances.get(name)
+        table.add_row(name, Text(_spelt(value)), "" if share is None else f"{share:.0%}")
+    out.print(table)
+    why = {"time": ", the time is over", "interrupted": ", interrupted"}.get(found.stopped, "")
+    out.print(f"\n{told['complete']} trials complete, {told['pruned']} pruned{why}")
+    out.print(_facts(found.model.report_, path))
+    if found.model.report_["scores"] is not None:
+        out.print()
+        out.print(_scores(found.model.report_["scores"]))
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def show_demonstration(shown: Demonstration) -> None:
@@ -102,10 +127,13 @@ def _facts(report: Mapping[str, Any], path: str | None = None) -> Table:
     return table
 
 
-def _scores(scores: Mapping[str, Mapping[str, float]]) -> Table:
-    table = _grid("Rows held out", "Model", "Baseline")
+def _scores(scores: Mapping[str, Mapping[str, float]], reference: Mapping[str, Any] | None = None) -> Table:
+    columns = {"model": "Model", "baseline": "Baseline"}
+    if reference is not None:
+        columns["reference"] = reference["name"]
+    table = _grid("Rows held out", *columns.values())
     for name, score in scores.items():
-        table.add_row(name, _figure(score["model"]), _figure(score["baseline"]))
+        table.add_row(name, *(_figure(score[who]) for who in columns))
     for column in table.columns[1:]:
         column.justify = "right"
     return table

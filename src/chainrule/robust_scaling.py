@@ -61,7 +61,7 @@ class Scaling:
 
     @classmethod
     def _of_others(cls, found: Numbers, values: Numbers, unit: float) -> Scaling | None:
-        """Where most values are the median: by the others, lest a few of them far away hide their differences."""
+        """Where most values are the median: by the others, lest a few far away hide their differences."""
         others = values[values != found[2]]
         lower, upper = np.quantile(others, QUARTILES[[1, 3]])
         if not upper > lower:
