@@ -28,6 +28,8 @@ ORDER = (
     {"reference", "elementary", "native"},
     {"vocabulary"},
     {"units", "kernels"},
+    {"tiles"},
+    {"products"},
     {"plan", "team"},
     {"workspace"},
     {"templates", "loops"},
@@ -88,8 +90,11 @@ ORDER = (
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
-RUNS = ({"reference"}, {"elementary", "kernels", "templates", "loops", "compiled"})  # the two runs never meet
-MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "planning"}
+RUNS = (
+    {"reference"},
+    {"elementary", "kernels", "tiles", "products", "templates", "loops", "compiled"},
+)  # the two runs never meet
+MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "tiles", "products", "planning"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {
     "numba",

@@ -11,7 +11,7 @@ import pytest
 from conftest import make_network, make_problem
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from chainrule import compiled, native, reference, team
+from chainrule import compiled, native, products, reference, team
 from chainrule.equations import LAYERS, OPTIMISERS
 from chainrule.problem import Batch, Objective, Stretch
 
@@ -150,6 +150,8 @@ def test_a_forked_process_has_a_team_of_its_own():
 @pytest.mark.parametrize("sizes", [(3, 4, 5), (1, 4, 5), (3, 1, 5), (3, 4, 1), (1, 1, 1), (32, 10, 16)])
 def test_products_of_views(dtype, sizes):
     import numba
+
+    products.ready(dtype)
 
     @numba.njit
     def multiply(A, B, out):

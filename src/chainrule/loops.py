@@ -55,6 +55,13 @@ def drop(values, out, key, first, rate):
             o[i] = 0
 
 
+def copy_entries(source, target):
+    """target = source, of one shape: to assign arrays would check that, which takes seconds to compile."""
+    s, t = flat(source), flat(target)
+    for i in range(s.size):
+        t[i] = s[i]
+
+
 def forward_pass(plan, theta, space, desk, n, first, last, seed, t, training):
     """Forward through the layers, of rows first to last."""
     for index in range(plan.layers.shape[0]):
@@ -72,7 +79,7 @@ def forward_pass(plan, theta, space, desk, n, first, last, seed, t, training):
                 key = layer_key(seed, np.uint64(t), np.uint64(index))
                 drop(A, D, key, first * units, plan.dropout[index])
             else:
-                D[:] = A
+                copy_entries(A, D)
 
 
 def loss_pass(plan, space, desk, n, first, last, weighted, scale):
@@ -303,7 +310,7 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
         if link:
             call_activate(plan.loss[1], (A, plan.loss_constants[:0], part, desk.scratch))
         else:
-            part[:] = A
+            copy_entries(A, part)
 
 
 def opened(ticket):
@@ -358,7 +365,7 @@ def run_jacobian(plan, addresses, data, theta, space, desk, order, J):
 
 
 HELPERS = (
-    *workspace.HELPERS, drop, forward_pass, loss_pass, backward_pass, load, penalty_scale, penalise, move,
-    pieces, piece_gradient, update_pass, gathered, add_gradient, opened,
+    *workspace.HELPERS, drop, copy_entries, forward_pass, loss_pass, backward_pass, load, penalty_scale,
+    penalise, move, pieces, piece_gradient, update_pass, gathered, add_gradient, opened,
 )  # fmt: skip
 LOOPS = (run_steps, run_gradient, run_forward, run_rows, run_jacobian)

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-call"
-"""What compiled loops take from the machine: matrix products of SciPy's BLAS, and a barrier for threads.
+"""What compiled loops take from below Python: views of arrays, a call of the product, a barrier for threads.
 
 Symbols are registered by name, so that compiled code in the cache finds them in every later process.
 Without a compiler everything here is NumPy and a single thread.
@@ -17,20 +17,17 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import get_cython_function_address, intrinsic
+from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 COMPILED = not numba.config.DISABLE_JIT
-PRODUCTS = {"float32": "chainrule_sgemm", "float64": "chainrule_dgemm"}
+PRODUCT = "chainrule_product_"  # and the dtype: the name by which compiled code calls a matrix product
 YIELD = "chainrule_yield"
 SPINS = 2000  # looks at a barrier before a thread offers its core to others
 LINE = 8  # int64 in a cache line: counters that different threads write lie that far apart
 
 
 def _register() -> None:
-    for dtype, symbol in PRODUCTS.items():
-        name = {"float32": "sgemm", "float64": "dgemm"}[dtype]
-        llvm.add_symbol(symbol, get_cython_function_address("scipy.linalg.cython_blas", name))
     if sys.platform == "win32":
         give_way = ctypes.windll.kernel32.SwitchToThread
     else:
@@ -38,6 +35,11 @@ def _register() -> None:
     address = ctypes.cast(give_way, ctypes.c_void_p).value
     assert address is not None
     llvm.add_symbol(YIELD, address)
+
+
+def register_product(dtype: str, address: int) -> None:
+    """Where the product of a dtype is: see `chainrule.products`."""
+    llvm.add_symbol(PRODUCT + dtype, address)
 
 
 if COMPILED:
@@ -67,7 +69,10 @@ def flat(matrix: Any) -> Any:
 
 
 def product(A: Any, B: Any, out: Any) -> None:
-    """out = A B, for matrices with one contiguous axis and an `out` whose rows are contiguous."""
+    """out = A B, where the rows of `out` are contiguous, and the rows or the columns of B.
+
+    Compiled code that calls it may be linked after `chainrule.products.ready`.
+    """
     np.dot(A, B, out=out)
 
 
@@ -108,7 +113,7 @@ if COMPILED:
     from numba.core.imputils import impl_ret_borrowed
     from numba.extending import overload
 
-    Pointer = ir.IntType(8).as_pointer()
+    LONG = ir.IntType(64)
 
     def _array(context: Any, builder: Any, kind: Any, value: Any) -> Any:
         return context.make_array(kind)(context, builder, value=value)
@@ -179,58 +184,28 @@ if COMPILED:
         return impl
 
     @intrinsic
-    def _gemm(typing_context: Any, A: Any, B: Any, out: Any) -> Any:
-        """Row-major C = A B is column-major C' = B' A', which is what BLAS is asked for."""
+    def _multiply(typing_context: Any, A: Any, B: Any, out: Any) -> Any:
+        """Calls the product by its name with the addresses, the steps and the sizes of the matrices."""
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            number = context.get_value_type(A.dtype)
-            a, b, c = (_array(context, builder, t, v) for t, v in zip(signature.args, values, strict=True))
-            first, second = _operand(builder, b, number), _operand(builder, a, number)
-            m, k = cgutils.unpack_tuple(builder, a.shape, 2)
-            n = cgutils.unpack_tuple(builder, b.shape, 2)[1]
-            row = cgutils.unpack_tuple(builder, c.strides, 2)[0]
-            size = ir.Constant(row.type, A.dtype.bitwidth // 8)
-            step = _larger(builder, builder.sdiv(row, size), n)
-            one, zero = _kept(builder, ir.Constant(number, 1)), _kept(builder, ir.Constant(number, 0))
-            sizes = [_integer(builder, value) for value in (n, m, k)]
-            arguments = [
-                first[0], second[0], *sizes, one, b.data, first[1], a.data, second[1], zero, c.data,
-                _integer(builder, step),
-            ]  # fmt: skip
-            kind = ir.FunctionType(ir.VoidType(), [Pointer] * len(arguments))
-            function = cgutils.get_or_insert_function(builder.module, kind, PRODUCTS[A.dtype.name])
-            builder.call(function, [builder.bitcast(argument, Pointer) for argument in arguments])
+            size, arguments = ir.Constant(LONG, A.dtype.bitwidth // 8), []
+            arrays = [_array(context, builder, t, v) for t, v in zip(signature.args, values, strict=True)]
+            for array in arrays:
+                steps = cgutils.unpack_tuple(builder, array.strides, 2)
+                arguments += [builder.ptrtoint(array.data, LONG), *(builder.sdiv(s, size) for s in steps)]
+            m, k = cgutils.unpack_tuple(builder, arrays[0].shape, 2)
+            arguments[-1:] = [m, cgutils.unpack_tuple(builder, arrays[1].shape, 2)[1], k]
+            kind = ir.FunctionType(ir.VoidType(), [LONG] * len(arguments))
+            name = PRODUCT + A.dtype.name
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
             return context.get_dummy_value()
 
         return types.void(A, B, out), generate
 
-    def _kept(builder: Any, value: Any) -> Any:
-        """The address of a value on the stack."""
-        place = cgutils.alloca_once(builder, value.type)
-        builder.store(value, place)
-        return place
-
-    def _integer(builder: Any, value: Any) -> Any:
-        return _kept(builder, builder.trunc(value, ir.IntType(32)))
-
-    def _larger(builder: Any, one: Any, other: Any) -> Any:
-        return builder.select(builder.icmp_signed(">", one, other), one, other)
-
-    def _operand(builder: Any, array: Any, number: Any) -> tuple[Any, Any]:
-        """Whether a row-major matrix is taken as it is ('N') or transposed, and the step between its rows."""
-        rows, columns = cgutils.unpack_tuple(builder, array.shape, 2)
-        down, across = cgutils.unpack_tuple(builder, array.strides, 2)
-        size = ir.Constant(down.type, 4 if number == ir.FloatType() else 8)
-        straight = builder.icmp_signed("==", across, size)
-        letter = builder.select(straight, *(ir.Constant(ir.IntType(8), ord(c)) for c in "NT"))
-        step = builder.sdiv(builder.select(straight, down, across), size)
-        step = _larger(builder, step, builder.select(straight, columns, rows))
-        return _kept(builder, letter), _integer(builder, step)
-
     @overload(product)
     def _product(A, B, out):
         def impl(A, B, out):
-            _gemm(A, B, out)
+            _multiply(A, B, out)
 
         return impl
 

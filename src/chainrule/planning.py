@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from chainrule import loops as loop_module
-from chainrule import templates, workspace
+from chainrule import products, templates, workspace
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
@@ -97,6 +97,7 @@ def loops(dtype: str) -> SimpleNamespace:
 
 
 def _address(sort: str, dtype: str, template: Any, **parts: Any) -> int:
+    products.ready(dtype)
     return address_of(bind(template, dtype, **parts), signatures(dtype)[sort])
 
 
