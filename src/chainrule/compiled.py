@@ -90,9 +90,9 @@ class Run:
             return 1
         return max(1, min(work // MEMBER, rows // ALIGNED))
 
-    def _team(self, count: int) -> Team:
-        shares = np.zeros((2, count, LINE))
-        return Team(np.zeros(2 * LINE, np.int64), shares[0], shares[1])
+    def _team(self, count: int, rows: int) -> Team:
+        inputs = int(self.plan.layers[:, INPUTS].sum())
+        return Team(np.array([count]), np.zeros(2 * LINE, np.int64), np.empty(rows), np.zeros(inputs))
 
     def _rows(self, batch: Batch) -> Rows:
         if self._data is None or self._data[0] is not batch:
@@ -147,7 +147,7 @@ class Run:
         if not want:
             gradient[:] = 0  # the penalties' derivative is added to it all the same
         with team.gathered(self._members(chunk, n / chunk)) as count:
-            crew, desks = self._team(count), [self._desk(chunk, rank) for rank in range(count)]
+            crew, desks = self._team(count, chunk), [self._desk(chunk, rank) for rank in range(count)]
 
             def work(rank: int) -> Any:
                 return self.loops.run_gradient(
@@ -170,10 +170,11 @@ class Run:
         rows = make_rows(X, None, None, self.dtype)
         J = np.zeros((n, outputs, self.objective.layout.size), self.dtype)
         kinds = [_jacobian_address(layer.kind, self.dtype) for layer in self.network.layers]
-        order = np.arange(n)
+        order, largest = np.arange(n), int(np.diff(self.plan.layers[:, [P0, P1]]).max())
+        room = np.empty(n * largest, self.dtype)
         with team.gathered(1):
             self.loops.run_jacobian(
-                self.plan, np.array(kinds), rows, theta, self._space(n), self._desk(n, 0), order, J
+                self.plan, np.array(kinds), rows, theta, self._space(n), self._desk(n, 0), order, room, J
             )
         return self.values(theta, X), J
 
@@ -188,7 +189,8 @@ class Run:
         span = np.array([s.first, s.last, s.batch_size, s.t])
         seed = np.array([s.seed], dtype=np.uint64)
         with team.gathered(self._members(s.batch_size, s.last - s.first)) as count:
-            crew, desks = self._team(count), [self._desk(s.batch_size, rank) for rank in range(count)]
+            crew = self._team(count, s.batch_size)
+            desks = [self._desk(s.batch_size, rank) for rank in range(count)]
 
             def work(rank: int) -> Any:
                 return self.loops.run_steps(

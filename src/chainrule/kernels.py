@@ -198,15 +198,19 @@ def rebind(function: Function, scope: dict[str, Any], name: str | None = None) -
 
 
 def compile_function(function: Function, signature: Any = None) -> Any:
-    """Compile with the disk cache, or without it where no cache folder can be written."""
+    """Compile with the disk cache, or without it where no cache folder can be written.
+
+    It allocates nothing, and counts no references to its arrays: who calls it keeps them alive.
+    """
     if not COMPILED:
         return np.errstate(all="ignore")(function)  # compiled arithmetic does not warn either
+    options = {**OPTIONS, "_nrt": False}
     try:
-        return numba.njit(signature, cache=True, **OPTIONS)(function)
+        return numba.njit(signature, cache=True, **options)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return numba.njit(signature, **OPTIONS)(function)
+        return numba.njit(signature, **options)(function)
 
 
 def _compile_callback(function: Function, signature: Any) -> Any:

@@ -18,10 +18,11 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import workspace
-from chainrule.native import borrowed, flat, matrix_at, meet
+from chainrule.native import borrowed, flat, matrix_at, meet, rows_of
 from chainrule.plan import (
     A_AT,
     ACTIVATE,
+    ALIGNED,
     BACKWARD,
     C0,
     C1,
@@ -41,7 +42,7 @@ from chainrule.plan import (
     Plan,
     Space,
 )
-from chainrule.workspace import gather, lent, rows_of, share, total_weight, view, weigh_rows
+from chainrule.workspace import gather, lanes, share, total_weight, weigh_rows
 
 
 def drop(values, out, key, first, rate):
@@ -82,15 +83,15 @@ def forward_pass(plan, theta, space, desk, n, first, last, seed, t, training):
                 copy_entries(A, D)
 
 
-def loss_pass(plan, space, desk, n, first, last, weighted, scale):
-    """The loss of rows first to last (not yet divided), and its derivative."""
+def loss_pass(plan, space, desk, losses, n, first, last, weighted, scale):
+    """The loss of each of the rows first to last (not yet divided), and its derivative."""
     layer = plan.layers[plan.layers.shape[0] - 1]
     Z = rows_of(space.work, layer[D_AT], n, layer[UNITS], first, last)
     Y = rows_of(space.work, plan.places[0], n, layer[UNITS], first, last)
     dZ = rows_of(space.work, layer[DZ_AT], n, layer[UNITS], first, last)
     w = space.weights[first:last] if weighted else space.weights[:0]
-    arguments = (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ, desk.scratch)
-    return call_loss(plan.loss[0], arguments)
+    arguments = (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ, desk.scratch, losses[first:last])
+    call_loss(plan.loss[0], arguments)
 
 
 def backward_pass(plan, theta, space, n, first, last, seed, t, training):
@@ -159,13 +160,19 @@ def move(plan, method, theta, gradient, slots, start, stop, scalars):
 
 
 def pieces(plan, index, rank, count):
-    """A member's slices of a layer's parameters: the first, the one after the last, how many at once."""
+    """A member's slices of a layer's parameters: the first, the one after the last, how many at once.
+
+    As many at once as make whole blocks, of ALIGNED slices or a power of two, whoever else works.
+    """
     at = plan.layers[index]
     if at[SLICES] == 0:
         mine = rank == index % count
         return 0, 1 if mine else 0, 1
     first, last = share(at[INPUTS], rank, count)
-    return first, last, max(1, PIECE // at[UNITS])
+    most = PIECE // at[UNITS]
+    if most >= ALIGNED:
+        return first, last, most // ALIGNED * ALIGNED
+    return first, last, 4 if most >= 4 else (2 if most >= 2 else 1)
 
 
 def piece_gradient(plan, theta, space, n, index, first, last, gradient):
@@ -175,7 +182,8 @@ def piece_gradient(plan, theta, space, n, index, first, last, gradient):
     its own equation serves; what that says of b holds for the whole, and counts with the last slice.
     """
     at = plan.layers[index]
-    dZ, X = view(space.work, at[DZ_AT], n, at[UNITS]), view(space.work, at[X_AT], n, at[INPUTS])
+    dZ = rows_of(space.work, at[DZ_AT], n, at[UNITS], 0, n)
+    X = rows_of(space.work, at[X_AT], n, at[INPUTS], 0, n)
     p = theta[at[P0] : at[P1]]
     if at[SLICES] == 0:
         call_backward(at[BACKWARD], (dZ, X, p, X[:0], gradient[: p.size]))
@@ -187,25 +195,31 @@ def piece_gradient(plan, theta, space, n, index, first, last, gradient):
     return at[P0] + begin, at[P0] + end + (rest if last == at[INPUTS] else 0)
 
 
-def update_pass(plan, method, theta, slots, space, desk, n, rank, count, scale):
-    """The gradient of a member's parameters, their penalties and their step; returns the penalties."""
-    total = 0.0
+def penalise_blocks(plan, theta, gradient, penalties, index, first, last, start, stop, scale):
+    """The penalties of slices first to last of a layer, whose parameters are start to stop.
+
+    Each block of slices has its own sum, so that the sum of these is the same whoever works.
+    """
+    size = plan.layers[index, UNITS]
+    for begin in range(first, last, ALIGNED):
+        end = stop if begin + ALIGNED >= last else start + (begin + ALIGNED - first) * size
+        at = start + (begin - first) * size
+        penalties[begin] = penalise(plan, theta, gradient[at - start :], at, end, scale)
+
+
+def update_pass(plan, method, theta, slots, space, desk, team, n, rank, scale):
+    """The gradient of a member's parameters, their penalties and their step."""
+    before = 0
     for index in range(plan.layers.shape[0]):
-        first, last, most = pieces(plan, index, rank, count)
+        first, last, most = pieces(plan, index, rank, team.count[0])
+        penalties = team.penalties[before:]
+        before += plan.layers[index, INPUTS]
         for begin in range(first, last, most):
             end = min(begin + most, last)
             start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
-            total += penalise(plan, theta, desk.gradient, start, stop, scale)
+            if plan.penalties.size > 0:
+                penalise_blocks(plan, theta, desk.gradient, penalties, index, begin, end, start, stop, scale)
             move(plan, method, theta, desk.gradient, slots, start, stop, desk.scalars)
-    return total
-
-
-def gathered(shares):
-    """The sum over the members, in their order."""
-    total = 0.0
-    for rank in range(shares.shape[0]):
-        total += shares[rank, 0]
-    return total
 
 
 def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, span, rates, losses, seed):
@@ -213,9 +227,7 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
 
     All members of a team call it, each with its rank; each returns the number of steps that were done.
     """
-    plan, data, space, desk, team = lent(plan, data, space, desk, team)
-    theta, slots, order = borrowed(theta), borrowed(slots), borrowed(order)
-    count = team.losses.shape[0]
+    count = team.count[0]
     for number in range(span[0], span[1]):
         done = number - span[0]
         begin, t = number * span[2], span[3] + done + 1
@@ -223,15 +235,14 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
         first, last = share(n, rank, count)
         total = load(plan, data, order, begin, n, first, last, space)
         scale = 1 / total if total > 0 else 0.0
-        team.losses[rank, 0] = 0.0
         if first < last:
             forward_pass(plan, theta, space, desk, n, first, last, seed[0], t, True)
             weighted = data.weights.size > 0
-            team.losses[rank, 0] = loss_pass(plan, space, desk, n, first, last, weighted, scale)
+            loss_pass(plan, space, desk, team.losses, n, first, last, weighted, scale)
             backward_pass(plan, theta, space, n, first, last, seed[0], t, True)
         if count > 1:
             meet(team.counters, count)
-        value = gathered(team.losses) * scale
+        value = lanes(team.losses[:n]) * scale
         if rank == 0:
             losses[done] = value
         if not np.isfinite(value):
@@ -239,10 +250,10 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
         for free in range(1 + method.decays[0]):
             call_scalars(method.address[1], (rates[done], t, method.parameters[free], desk.scalars[free]))
         shrink = penalty_scale(plan, total)
-        team.penalties[rank, 0] = update_pass(plan, method, theta, slots, space, desk, n, rank, count, shrink)
+        update_pass(plan, method, theta, slots, space, desk, team, n, rank, shrink)
         if count > 1:
             meet(team.counters, count)
-        value += gathered(team.penalties)
+        value += lanes(team.penalties)
         if rank == 0:
             losses[done] = value
         if not np.isfinite(value):
@@ -252,9 +263,8 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
 
 def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, chunk, want):
     """Loss of all rows with penalties and, if wanted, its gradient; a chunk of rows at a time."""
-    plan, data, space, desk, team = lent(plan, data, space, desk, team)
-    theta, gradient, order = borrowed(theta), borrowed(gradient), borrowed(order)
-    count, value, total = team.losses.shape[0], 0.0, total_weight(data, order)
+    theta = borrowed(theta)
+    count, value, total = team.count[0], 0.0, total_weight(data, order)
     scale = 1 / total if total > 0 else 0.0
     for begin in range(0, order.size, chunk):
         n = min(chunk, order.size - begin)
@@ -262,23 +272,23 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
         load(plan, data, order, begin, n, first, last, space)
         if first < last:
             forward_pass(plan, theta, space, desk, n, first, last, np.uint64(0), 0, False)
-            value += loss_pass(plan, space, desk, n, first, last, data.weights.size > 0, scale)
+            weighted = data.weights.size > 0
+            loss_pass(plan, space, desk, team.losses, n, first, last, weighted, scale)
             if want:
                 backward_pass(plan, theta, space, n, first, last, np.uint64(0), 0, False)
+        if count > 1:
+            meet(team.counters, count)
+        value += lanes(team.losses[:n])
         if want:
-            if count > 1:
-                meet(team.counters, count)
             add_gradient(plan, theta, gradient, space, desk, n, rank, count, begin == 0)
         if count > 1:
             meet(team.counters, count)
-    team.losses[rank, 0] = value
-    team.penalties[rank, 0] = 0.0
     if rank == 0:
         shrink = penalty_scale(plan, total)
-        team.penalties[rank, 0] = penalise(plan, theta, gradient, 0, gradient.size, shrink)
+        team.penalties[0] = penalise(plan, theta, gradient, 0, gradient.size, shrink)
     if count > 1:
         meet(team.counters, count)
-    return gathered(team.losses) * scale + gathered(team.penalties)
+    return value * scale + team.penalties[0]
 
 
 def add_gradient(plan, theta, gradient, space, desk, n, rank, count, anew):
@@ -300,13 +310,13 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
 
     The members take turns at the chunks, each in a workspace of its own.
     """
-    theta, out = borrowed(theta), borrowed(out)
+    theta = borrowed(theta)
     at = plan.layers[layer]
     for begin in range(rank * chunk, order.size, chunk * count):
         n = min(chunk, order.size - begin)
         load(plan, data, order, begin, n, 0, n, space)
         forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
-        A, part = view(space.work, at[D_AT], n, at[UNITS]), out[begin : begin + n]
+        A, part = rows_of(space.work, at[D_AT], n, at[UNITS], 0, n), out[begin : begin + n]
         if link:
             call_activate(plan.loss[1], (A, plan.loss_constants[:0], part, desk.scratch))
         else:
@@ -335,37 +345,37 @@ def run_rows(ticket, X, out):
     The call takes in three arrays where `run_forward` has twenty, for which a small network need not wait.
     """
     plan, theta, space, desk = opened(ticket)
-    X, out, n = borrowed(X), borrowed(out), X.shape[0]
+    n = X.shape[0]
     first, last = plan.layers[0], plan.layers[plan.layers.shape[0] - 1]
-    inputs, given = flat(view(space.work, first[X_AT], n, first[INPUTS])), flat(X)
+    inputs, given = flat(rows_of(space.work, first[X_AT], n, first[INPUTS], 0, n)), flat(X)
     for i in range(inputs.size):
         inputs[i] = given[i]
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
-    A = view(space.work, last[D_AT], n, last[UNITS])
+    A = rows_of(space.work, last[D_AT], n, last[UNITS], 0, n)
     call_activate(plan.loss[1], (A, plan.loss_constants[:0], out, desk.scratch))
 
 
-def run_jacobian(plan, addresses, data, theta, space, desk, order, J):
+def run_jacobian(plan, addresses, data, theta, space, desk, order, room, J):
     """J[i, k] = derivatives of output k of row i; all rows fit into the workspace."""
     n, outputs, depth = order.size, J.shape[1], plan.layers.shape[0]
     load(plan, data, order, 0, n, 0, n, space)
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
     for k in range(outputs):
-        seed = view(space.work, plan.layers[depth - 1, DZ_AT], n, outputs)
+        seed = rows_of(space.work, plan.layers[depth - 1, DZ_AT], n, outputs, 0, n)
         seed[:] = 0
         seed[:, k] = 1
         backward_pass(plan, theta, space, n, 0, n, np.uint64(0), 0, False)
         for index in range(depth):
             at = plan.layers[index]
-            dZ = view(space.work, at[DZ_AT], n, at[UNITS])
-            X = view(space.work, at[X_AT], n, at[INPUTS])
-            rows = np.empty((n, at[P1] - at[P0]), J.dtype)
+            dZ = rows_of(space.work, at[DZ_AT], n, at[UNITS], 0, n)
+            X = rows_of(space.work, at[X_AT], n, at[INPUTS], 0, n)
+            rows = matrix_at(room, 0, n, at[P1] - at[P0])
             call_jacobian(addresses[index], (dZ, X, rows))
             J[:, k, at[P0] : at[P1]] = rows
 
 
 HELPERS = (
     *workspace.HELPERS, drop, copy_entries, forward_pass, loss_pass, backward_pass, load, penalty_scale,
-    penalise, move, pieces, piece_gradient, update_pass, gathered, add_gradient, opened,
+    penalise, move, pieces, piece_gradient, penalise_blocks, update_pass, add_gradient, opened,
 )  # fmt: skip
 LOOPS = (run_steps, run_gradient, run_forward, run_rows, run_jacobian)

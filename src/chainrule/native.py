@@ -50,17 +50,18 @@ if COMPILED:
 
 
 def borrowed(array: Any) -> Any:
-    """The same array without a count of references, and writeable in type.
-
-    Views of it cost compiled code nothing. Who lends it keeps it alive; what came in as read-only is not
-    written to.
-    """
+    """The same array, writeable in type; what came in as read-only is not written to."""
     return array
 
 
 def matrix_at(vector: Any, first: Any, rows: Any, columns: Any) -> Any:
     """A stretch of a contiguous vector as a matrix, row after row; that it fits is not checked."""
     return vector[first : first + rows * columns].reshape((rows, columns))
+
+
+def rows_of(work: Any, column: Any, n: Any, width: Any, first: Any, last: Any) -> Any:
+    """Rows first to last of the n rows of `width` values at a column of the workspace, as a matrix."""
+    return matrix_at(work, column * n + first * width, last - first, width)
 
 
 def flat(matrix: Any) -> Any:
@@ -128,13 +129,6 @@ if COMPILED:
 
         return array.copy(readonly=False)(array), generate
 
-    @overload(borrowed)
-    def _borrowed(array):
-        def impl(array):
-            return _borrow(array)
-
-        return impl
-
     def _view(context: Any, builder: Any, kind: Any, of: Any, data: Any, shape: Any) -> Any:
         """A contiguous array of a shape that shares the memory, and the owner, of another."""
         size = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
@@ -159,6 +153,22 @@ if COMPILED:
         return kind(vector, types.intp, types.intp, types.intp), generate
 
     @intrinsic
+    def _rows_of(
+        typing_context: Any, vector: Any, column: Any, n: Any, width: Any, first: Any, last: Any
+    ) -> Any:
+        kind = types.Array(vector.dtype, 2, "C", readonly=not vector.mutable)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            of = _array(context, builder, signature.args[0], values[0])
+            column, n, width, first, last = values[1:]
+            begin = builder.add(builder.mul(column, n), builder.mul(first, width))
+            data = builder.gep(of.data, [begin])
+            made = _view(context, builder, kind, of, data, [builder.sub(last, first), width])
+            return impl_ret_borrowed(context, builder, kind, made)
+
+        return kind(vector, *[types.intp] * 5), generate
+
+    @intrinsic
     def _flat(typing_context: Any, matrix: Any) -> Any:
         kind = types.Array(matrix.dtype, 1, "C", readonly=not matrix.mutable)
 
@@ -168,20 +178,6 @@ if COMPILED:
             return impl_ret_borrowed(context, builder, kind, made)
 
         return kind(matrix), generate
-
-    @overload(matrix_at)
-    def _overloaded_matrix_at(vector, first, rows, columns):
-        def impl(vector, first, rows, columns):
-            return _matrix_at(vector, first, rows, columns)
-
-        return impl
-
-    @overload(flat)
-    def _overloaded_flat(matrix):
-        def impl(matrix):
-            return _flat(matrix)
-
-        return impl
 
     @intrinsic
     def _multiply(typing_context: Any, A: Any, B: Any, out: Any) -> Any:
@@ -202,12 +198,8 @@ if COMPILED:
 
         return types.void(A, B, out), generate
 
-    @overload(product)
-    def _product(A, B, out):
-        def impl(A, B, out):
-            _multiply(A, B, out)
-
-        return impl
+    # To compiled code the names mean instructions, not functions that would have to be compiled.
+    globals().update(borrowed=_borrow, matrix_at=_matrix_at, rows_of=_rows_of, flat=_flat, product=_multiply)
 
     @intrinsic
     def _add(typing_context: Any, counters: Any, place: Any) -> Any:

@@ -11,7 +11,7 @@ COLUMNS = 16
     FORWARD, BACKWARD, ACTIVATE, DEACTIVATE, INPUTS, UNITS, P0, P1, C0, C1, X_AT, Z_AT, A_AT, D_AT,
     DZ_AT, SLICES,
 ) = range(COLUMNS)  # fmt: skip
-ALIGNED = 8  # rows are shared out in multiples of this
+ALIGNED = 8  # rows are shared out in multiples of this, and slices of parameters, which are summed so, too
 PIECE = 1 << 17  # most parameters whose gradient is in the scratch at once
 
 
@@ -59,9 +59,10 @@ class Desk(NamedTuple):
 class Team(NamedTuple):
     """The threads that share a step."""
 
+    count: Any  # int64 (1,)
     counters: Any  # int64: where they meet
-    losses: Any  # float64 (count, LINE): each member's share of the loss
-    penalties: Any  # likewise of the penalties
+    losses: Any  # float64: the loss of each row
+    penalties: Any  # float64: the penalties of each block of parameters
 
 
 class Method(NamedTuple):

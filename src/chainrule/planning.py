@@ -69,7 +69,7 @@ def signatures(dtype: str) -> dict[str, Any]:
         "call_jacobian": types.void(M, M, M),
         "call_activate": types.void(M, V, M, R),
         "call_deactivate": types.void(M, M, V, M),
-        "call_loss": real(M, M, V, F, V, M, R),
+        "call_loss": types.void(M, M, V, F, V, M, R, R),
         "call_penalty": real(V, F, V),
         "call_update": types.void(V, V, M, integer, V),
         "call_scalars": types.void(real, integer, R, V),

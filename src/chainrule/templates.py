@@ -129,48 +129,39 @@ def deactivate_coupled(Z, A, c, dA):
             dA[i, k] = pullback(A[i, k], dA[i, k], s)
 
 
-@inlined
-def lanes(values):
-    """The sum of the values in eight lanes: one after the other each would wait for the one before."""
-    n = values.size // 8 * 8
-    a = b = c = d = e = f = g = h = 0.0
-    for i in range(0, n, 8):
-        a, b, c, d = a + values[i], b + values[i + 1], c + values[i + 2], d + values[i + 3]
-        e, f, g, h = e + values[i + 4], f + values[i + 5], g + values[i + 6], h + values[i + 7]
-    for i in range(n, values.size):
-        a += values[i]
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
-
-
-def weigh(values, w, scale, dZ):
-    """The sum of the values, each row by its weight; the derivatives are weighted in place.
+def weigh(values, w, scale, dZ, L):
+    """The loss of each row, from those of its outputs, by its weight; the derivatives are weighted in place.
 
     No weights stand for ones.
     """
     K, d = dZ.shape[1], flat(dZ)
+    for i in range(dZ.shape[0]):
+        total = 0.0
+        for k in range(K):
+            total += values[i * K + k]
+        L[i] = total
     if w.size == 0:
         for i in range(d.size):
             d[i] *= scale
-        return lanes(values[: d.size])
+        return
     for i in range(dZ.shape[0]):
         g = w[i] * scale
+        L[i] *= w[i]
         for k in range(K):
             dZ[i, k] *= g
-            values[i * K + k] *= w[i]
-    return lanes(values[: d.size])  # in the same order as without weights
 
 
-def loss_entries(Z, Y, w, scale, c, dZ, S):
+def loss_entries(Z, Y, w, scale, c, dZ, S, L):
     z, y, d, constants = flat(Z), flat(Y), flat(dZ), fixed(c, N)
     for i in range(z.size):
         d[i] = slope(wide(z[i]), wide(y[i]), *constants)
     for i in range(z.size):
         S[i] = value(wide(z[i]), wide(y[i]), *constants)
-    return weighted(S, w, scale, dZ)
+    weighted(S, w, scale, dZ, L)
 
 
-def loss_coupled(Z, Y, w, scale, c, dZ, S):
-    n, K, total = Z.shape[0], Z.shape[1], 0.0
+def loss_coupled(Z, Y, w, scale, c, dZ, S, L):
+    n, K = Z.shape
     step = block_rows(K)
     z, e, m, r, q, s = block_of(S, K, step)
     rest = S[(2 * K + 4) * step :]
@@ -188,13 +179,12 @@ def loss_coupled(Z, Y, w, scale, c, dZ, S):
                 e[k, i] = slope(e[k, i], y[k, i], r[i], q[i])
         for i in range(rows):
             share = w[start + i] if w.size > 0 else 1.0
-            total += g[i] * share
+            L[start + i] = g[i] * share
             g[i] = share * scale
         part = dZ[start : start + rows]
         for i in range(rows):
             for k in range(K):
                 part[i, k] = e[k, i] * g[i]
-    return total
 
 
 def penalty(w, strength, g):

@@ -191,7 +191,7 @@ def strip(dtype: str) -> Any:
         return context.get_dummy_value()
 
     @intrinsic
-    def made(typing_context, a, a_row, a_step, b, b_row, c, c_row, rows, columns, depth, go_on):  # type: ignore[no-untyped-def]
+    def made(typing_context, a, a_row, a_step, b, b_row, c, c_row, rows, columns, depth, go_on):
         return types.void(*[types.int64] * 10, types.boolean), generate
 
     return made
@@ -207,7 +207,7 @@ def copy(dtype: str) -> Any:
         return context.get_dummy_value()
 
     @intrinsic
-    def made(typing_context, source, target, count):  # type: ignore[no-untyped-def]
+    def made(typing_context, source, target, count):
         return types.void(*[types.int64] * 3), generate
 
     return made
@@ -242,7 +242,7 @@ def turn(dtype: str) -> Any:
         return context.get_dummy_value()
 
     @intrinsic
-    def made(typing_context, source, source_row, target, target_row, rows, columns):  # type: ignore[no-untyped-def]
+    def made(typing_context, source, source_row, target, target_row, rows, columns):
         return types.void(*[types.int64] * 6), generate
 
     return made
@@ -260,7 +260,7 @@ def panel(dtype: str) -> Any:
         return builder.ptrtoint(room, LONG)
 
     @intrinsic
-    def made(typing_context):  # type: ignore[no-untyped-def]
+    def made(typing_context):
         return types.int64(), generate
 
     return made

@@ -1,20 +1,9 @@
 # mypy: disable-error-code="no-untyped-call"
-"""Data and room in the compiled loops: views of the workspace, shares of rows, gathered batches."""
+"""Data in the compiled loops: shares of rows, gathered batches."""
 
 from __future__ import annotations
 
-from chainrule.native import borrowed, matrix_at
-from chainrule.plan import ALIGNED, Desk, Plan, Rows, Space, Team
-
-
-def view(work, column, n, width):
-    """The n rows of `width` values at a column of the workspace, as a matrix."""
-    return matrix_at(work, column * n, n, width)
-
-
-def rows_of(work, column, n, width, first, last):
-    """Rows first to last of them."""
-    return matrix_at(work, column * n + first * width, last - first, width)
+from chainrule.plan import ALIGNED
 
 
 def share(total, rank, count):
@@ -66,22 +55,16 @@ def total_weight(data, order):
     return total
 
 
-def lent(plan, data, space, desk, team):
-    """The same without reference counts; the caller keeps them alive."""
-    return (
-        Plan(
-            borrowed(plan.layers), borrowed(plan.constants), borrowed(plan.dropout), borrowed(plan.loss),
-            borrowed(plan.loss_constants), borrowed(plan.penalties), borrowed(plan.strengths),
-            borrowed(plan.segments), borrowed(plan.places), borrowed(plan.per_batch),
-        ),
-        Rows(
-            borrowed(data.X), borrowed(data.values), borrowed(data.columns), borrowed(data.starts),
-            borrowed(data.Y), borrowed(data.weights),
-        ),
-        Space(borrowed(space.work), borrowed(space.weights)),
-        Desk(borrowed(desk.scratch), borrowed(desk.gradient), borrowed(desk.scalars)),
-        Team(borrowed(team.counters), borrowed(team.losses), borrowed(team.penalties)),
-    )  # fmt: skip
+def lanes(values):
+    """The sum of the values in eight lanes: one after the other each would wait for the one before."""
+    n = values.size // 8 * 8
+    a = b = c = d = e = f = g = h = 0.0
+    for i in range(0, n, 8):
+        a, b, c, d = a + values[i], b + values[i + 1], c + values[i + 2], d + values[i + 3]
+        e, f, g, h = e + values[i + 4], f + values[i + 5], g + values[i + 6], h + values[i + 7]
+    for i in range(n, values.size):
+        a += values[i]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
-HELPERS = (view, rows_of, share, gather, weigh_rows, total_weight, lent)
+HELPERS = (share, gather, weigh_rows, total_weight, lanes)
