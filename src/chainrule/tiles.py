@@ -217,18 +217,19 @@ def copy(dtype: str) -> Any:
 def turn(dtype: str) -> Any:
     """``turn(source, source_row, target, target_row, rows, columns)``: a square block, transposed.
 
-    The block is a vector wide; of the source no more than the given rows and columns is read, and the rest
-    counts as zero. In log2 of the width rounds, pairs of vectors swap halves, quarters, and so on.
+    The block is a vector wide, and its corner of the given rows and columns is copied. In log2 of the width
+    rounds, pairs of vectors swap halves, quarters, and so on.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         source, source_row, target, target_row, rows, columns = values
-        write, block, none = Writer(builder, dtype), [], ir.Constant(LONG, 0)
-        for row in range(write.lanes):
-            number = ir.Constant(LONG, row)
-            count = builder.select(builder.icmp_signed("<", number, rows), columns, none)
-            address = write.at(source, builder.mul(source_row, number))
-            block.append(write.load(address, write.below(count)))
+        write, block = Writer(builder, dtype), []
+        numbers = [ir.Constant(LONG, number) for number in range(write.lanes)]
+        width, height, none = write.below(columns), write.below(rows), ir.Constant(write.flags, None)
+        for row in numbers:
+            address = write.at(source, builder.mul(source_row, row))
+            there = builder.icmp_signed("<", row, rows)
+            block.append(write.load(builder.select(there, address, source), width))
         half = write.lanes // 2
         while half:
             for i in (i for i in range(write.lanes) if not i & half):
@@ -237,8 +238,10 @@ def turn(dtype: str) -> Any:
                 block[i] = write.shuffle(upper, lower, ahead)
                 block[i + half] = write.shuffle(upper, lower, [k + half for k in ahead])
             half //= 2
-        for column, vector in enumerate(block):
-            write.store(vector, write.at(target, builder.mul(target_row, ir.Constant(LONG, column))))
+        for column, vector in zip(numbers, block, strict=True):
+            place = write.at(target, builder.mul(target_row, column))
+            mask = builder.select(builder.icmp_signed("<", column, columns), height, none)
+            write.store(vector, place, mask)
         return context.get_dummy_value()
 
     @intrinsic
@@ -249,15 +252,15 @@ def turn(dtype: str) -> Any:
 
 
 @lru_cache
-def panel(dtype: str) -> Any:
-    """``panel()``: the address of room on the stack for a panel of B, as wide as the widest tile."""
+def room(dtype: str, rows: int) -> Any:
+    """``room()``: the address of room on the stack for so many rows, each as wide as the widest tile."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        numbers = ir.Constant(INDEX, PANEL * VECTORS * lanes(dtype))
+        numbers = ir.Constant(INDEX, rows * VECTORS * lanes(dtype))
         with builder.goto_entry_block():
-            room = builder.alloca(Writer(builder, dtype).number, size=numbers)
-            room.align = host()[0]
-        return builder.ptrtoint(room, LONG)
+            place = builder.alloca(Writer(builder, dtype).number, size=numbers)
+            place.align = host()[0]
+        return builder.ptrtoint(place, LONG)
 
     @intrinsic
     def made(typing_context):
