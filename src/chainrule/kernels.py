@@ -31,13 +31,12 @@ import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
-from numba.np.unsafe.ndarray import to_fixed_tuple
+from numba.extending import intrinsic
 
 from chainrule import elementary, equation
 from chainrule.equation import Function
 from chainrule.native import COMPILED
-from chainrule.vocabulary import like
+from chainrule.vocabulary import DIRECT, like
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 PACKAGE = Path(__file__).parent
@@ -146,6 +145,8 @@ def specialise(function: Function, dtype: str = "float64", *, literals: bool = T
     for name, helper in _helpers(typed):
         if name in ELEMENTARY and helper is getattr(equation, name):
             scope[name] = getattr(series(dtype), name)
+        elif helper in DIRECT:
+            scope[name] = DIRECT[helper]
         elif helper.__module__.startswith("chainrule.equations"):
             scope[name] = specialise(helper, dtype, literals=literals)
     return elementary.inlined(rebind(typed, scope))
@@ -300,14 +301,18 @@ def fixed(array: Any, count: int) -> Any:
 
 if COMPILED:
 
-    @overload(fixed)
-    def _fixed(array, count):
-        size = count.literal_value if isinstance(count, types.Literal) else None
-        if size is None:
-            return None
-        if size == 0:
-            return lambda array, count: ()
-        return lambda array, count: to_fixed_tuple(array, size)
+    @intrinsic(prefer_literal=True)
+    def _fixed(typing_context: Any, array: Any, count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            data = context.make_array(array)(context, builder, value=values[0]).data
+            places = (builder.gep(data, [context.get_constant(types.intp, i)]) for i in range(size))
+            return context.make_tuple(builder, kind, [builder.load(place) for place in places])
+
+        size = count.literal_value
+        kind = types.Tuple((array.dtype,) * size)
+        return kind(array, count), generate
+
+    globals().update(fixed=_fixed)  # an intrinsic is not compiled by itself
 
 
 @lru_cache

@@ -10,7 +10,7 @@ A team of threads may share a step. Up to the derivatives of Z each member works
 then on parameters of its own: on some rows of each W, whose gradient it needs only for a moment, in a
 scratch that stays in its cache, and whose update follows at once. They meet twice a step.
 
-Names that stand open here (call_forward, coin, ...) are bound by `chainrule.planning`.
+Names that stand open here (call_forward, layer_key, ...) are bound by `chainrule.planning`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import workspace
-from chainrule.native import borrowed, flat, matrix_at, meet, rows_of
+from chainrule.native import borrowed, flat, matrix_at, meet, part, rows_of
 from chainrule.plan import (
     A_AT,
     ACTIVATE,
@@ -45,17 +45,6 @@ from chainrule.plan import (
 from chainrule.workspace import gather, lanes, share, total_weight, weigh_rows
 
 
-def drop(values, out, key, first, rate):
-    """out = values, each dropped or scaled up by its coin; `first` is the number of the first."""
-    up = out.dtype.type(1 / (1 - rate))
-    v, o = flat(values), flat(out)
-    for i in range(v.size):
-        if coin(key, np.uint64(first + i), rate):
-            o[i] = v[i] * up
-        else:
-            o[i] = 0
-
-
 def copy_entries(source, target):
     """target = source, of one shape: to assign arrays would check that, which takes seconds to compile."""
     s, t = flat(source), flat(target)
@@ -70,15 +59,15 @@ def forward_pass(plan, theta, space, desk, n, first, last, seed, t, training):
         units = at[UNITS]
         X = rows_of(space.work, at[X_AT], n, at[INPUTS], first, last)
         Z = rows_of(space.work, at[Z_AT], n, units, first, last)
-        call_forward(at[FORWARD], (X, theta[at[P0] : at[P1]], Z))
+        call_forward(at[FORWARD], (X, part(theta, at[P0], at[P1]), Z))
         A = rows_of(space.work, at[A_AT], n, units, first, last)
         if at[ACTIVATE] >= 0:
-            call_activate(at[ACTIVATE], (Z, plan.constants[at[C0] : at[C1]], A, desk.scratch))
+            call_activate(at[ACTIVATE], (Z, part(plan.constants, at[C0], at[C1]), A, desk.scratch))
         if at[D_AT] != at[A_AT]:
             D = rows_of(space.work, at[D_AT], n, units, first, last)
             if training:
                 key = layer_key(seed, np.uint64(t), np.uint64(index))
-                drop(A, D, key, first * units, plan.dropout[index])
+                call_drop(plan.places[2], (A, D, key, first * units, plan.dropout[index]))
             else:
                 copy_entries(A, D)
 
@@ -89,8 +78,17 @@ def loss_pass(plan, space, desk, losses, n, first, last, weighted, scale):
     Z = rows_of(space.work, layer[D_AT], n, layer[UNITS], first, last)
     Y = rows_of(space.work, plan.places[0], n, layer[UNITS], first, last)
     dZ = rows_of(space.work, layer[DZ_AT], n, layer[UNITS], first, last)
-    w = space.weights[first:last] if weighted else space.weights[:0]
-    arguments = (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ, desk.scratch, losses[first:last])
+    w = part(space.weights, first, last) if weighted else part(space.weights, 0, 0)
+    arguments = (
+        Z,
+        Y,
+        w,
+        w.dtype.type(scale),
+        plan.loss_constants,
+        dZ,
+        desk.scratch,
+        part(losses, first, last),
+    )
     call_loss(plan.loss[0], arguments)
 
 
@@ -102,16 +100,16 @@ def backward_pass(plan, theta, space, n, first, last, seed, t, training):
         dA = rows_of(space.work, at[DZ_AT], n, units, first, last)
         if training and at[D_AT] != at[A_AT]:
             key = layer_key(seed, np.uint64(t), np.uint64(index))
-            drop(dA, dA, key, first * units, plan.dropout[index])
+            call_drop(plan.places[2], (dA, dA, key, first * units, plan.dropout[index]))
         if at[DEACTIVATE] >= 0:
             Z = rows_of(space.work, at[Z_AT], n, units, first, last)
             A = rows_of(space.work, at[A_AT], n, units, first, last)
-            call_deactivate(at[DEACTIVATE], (Z, A, plan.constants[at[C0] : at[C1]], dA))
+            call_deactivate(at[DEACTIVATE], (Z, A, part(plan.constants, at[C0], at[C1]), dA))
         if index > 0:
             X = rows_of(space.work, at[X_AT], n, at[INPUTS], first, last)
             dX = rows_of(space.work, plan.layers[index - 1, DZ_AT], n, at[INPUTS], first, last)
-            p = theta[at[P0] : at[P1]]
-            call_backward(at[BACKWARD], (dA, X, p, dX, p[:0]))
+            p = part(theta, at[P0], at[P1])
+            call_backward(at[BACKWARD], (dA, X, p, dX, part(p, 0, 0)))
 
 
 def load(plan, data, order, begin, n, first, last, space):
@@ -140,7 +138,7 @@ def penalise(plan, theta, gradient, start, stop, scale):
         for s in range(plan.segments.shape[0]):
             begin, end = max(plan.segments[s, 0], start), min(plan.segments[s, 1], stop)
             if plan.segments[s, 2] == 0 and begin < end:
-                w, g = theta[begin:end], gradient[begin - start : end - start]
+                w, g = part(theta, begin, end), part(gradient, begin - start, end - start)
                 total += call_penalty(plan.penalties[q], (w, w.dtype.type(strength), g))
     return total
 
@@ -148,13 +146,13 @@ def penalise(plan, theta, gradient, start, stop, scale):
 def move(plan, method, theta, gradient, slots, start, stop, scalars):
     """The optimiser's step of parameters start to stop, whose gradient is given."""
     if method.decays[0] == 0:
-        arguments = (theta[start:stop], gradient[: stop - start], slots, start, scalars[0])
+        arguments = (part(theta, start, stop), part(gradient, 0, stop - start), slots, start, scalars[0])
         call_update(method.address[0], arguments)
         return
     for s in range(plan.segments.shape[0]):
         begin, end = max(plan.segments[s, 0], start), min(plan.segments[s, 1], stop)
         if begin < end:
-            w, g = theta[begin:end], gradient[begin - start : end - start]
+            w, g = part(theta, begin, end), part(gradient, begin - start, end - start)
             arguments = (w, g, slots, begin, scalars[plan.segments[s, 2]])
             call_update(method.address[0], arguments)
 
@@ -184,13 +182,13 @@ def piece_gradient(plan, theta, space, n, index, first, last, gradient):
     at = plan.layers[index]
     dZ = rows_of(space.work, at[DZ_AT], n, at[UNITS], 0, n)
     X = rows_of(space.work, at[X_AT], n, at[INPUTS], 0, n)
-    p = theta[at[P0] : at[P1]]
+    p = part(theta, at[P0], at[P1])
     if at[SLICES] == 0:
-        call_backward(at[BACKWARD], (dZ, X, p, X[:0], gradient[: p.size]))
+        call_backward(at[BACKWARD], (dZ, X, p, X[:0], part(gradient, 0, p.size)))
         return at[P0], at[P1]
     begin, end = first * at[UNITS], last * at[UNITS]
     rest = p.size - at[INPUTS] * at[UNITS]
-    dp = gradient[: end - begin + rest]
+    dp = part(gradient, 0, end - begin + rest)
     call_backward(at[BACKWARD], (dZ, X[:, first:last], p, X[:0], dp))
     return at[P0] + begin, at[P0] + end + (rest if last == at[INPUTS] else 0)
 
@@ -242,7 +240,7 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
             backward_pass(plan, theta, space, n, first, last, seed[0], t, True)
         if count > 1:
             meet(team.counters, count)
-        value = lanes(team.losses[:n]) * scale
+        value = lanes(part(team.losses, 0, n)) * scale
         if rank == 0:
             losses[done] = value
         if not np.isfinite(value):
@@ -278,7 +276,7 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
                 backward_pass(plan, theta, space, n, first, last, np.uint64(0), 0, False)
         if count > 1:
             meet(team.counters, count)
-        value += lanes(team.losses[:n])
+        value += lanes(part(team.losses, 0, n))
         if want:
             add_gradient(plan, theta, gradient, space, desk, n, rank, count, begin == 0)
         if count > 1:
@@ -298,11 +296,11 @@ def add_gradient(plan, theta, gradient, space, desk, n, rank, count, anew):
         for begin in range(first, last, most):
             end = min(begin + most, last)
             start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
-            part = gradient[start:stop]
-            if anew:
-                part[:] = 0
-            for i in range(part.size):
-                part[i] += desk.gradient[i]
+            for i in range(stop - start):
+                if anew:
+                    gradient[start + i] = desk.gradient[i]
+                else:
+                    gradient[start + i] += desk.gradient[i]
 
 
 def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer, link, out):
@@ -316,26 +314,26 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
         n = min(chunk, order.size - begin)
         load(plan, data, order, begin, n, 0, n, space)
         forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
-        A, part = rows_of(space.work, at[D_AT], n, at[UNITS], 0, n), out[begin : begin + n]
+        A, rows = rows_of(space.work, at[D_AT], n, at[UNITS], 0, n), out[begin : begin + n]
         if link:
-            call_activate(plan.loss[1], (A, plan.loss_constants[:0], part, desk.scratch))
+            call_activate(plan.loss[1], (A, part(plan.loss_constants, 0, 0), rows, desk.scratch))
         else:
-            copy_entries(A, part)
+            copy_entries(A, rows)
 
 
 def opened(ticket):
     """A plan, parameters and room from their addresses and sizes: see `chainrule.planning.make_ticket`."""
     depth, columns = ticket[0], ticket[1]
-    layers, places = integers_at(ticket[2], depth * columns), integers_at(ticket[4], 2)
+    layers, places = integers_at(ticket[2], depth * columns), integers_at(ticket[4], 3)
     constants, theta = numbers_at(ticket[6], ticket[7]), numbers_at(ticket[8], ticket[9])
     dropout, loss = reals_at(ticket[10], depth), integers_at(ticket[12], 2)
     loss_constants, none = numbers_at(ticket[14], ticket[15]), integers_at(ticket[2], 0)
     plan = Plan(
-        matrix_at(layers, 0, depth, columns), constants, dropout, loss, loss_constants, none, dropout[:0],
-        matrix_at(none, 0, 0, 3), places, none,
+        matrix_at(layers, 0, depth, columns), constants, dropout, loss, loss_constants, none,
+        part(dropout, 0, 0), matrix_at(none, 0, 0, 3), places, none,
     )  # fmt: skip
-    space = Space(numbers_at(ticket[16], ticket[17]), constants[:0])
-    desk = Desk(reals_at(ticket[18], ticket[19]), constants[:0], matrix_at(constants, 0, 0, 1))
+    space = Space(numbers_at(ticket[16], ticket[17]), part(constants, 0, 0))
+    desk = Desk(reals_at(ticket[18], ticket[19]), part(constants, 0, 0), matrix_at(constants, 0, 0, 1))
     return plan, theta, space, desk
 
 
@@ -352,7 +350,7 @@ def run_rows(ticket, X, out):
         inputs[i] = given[i]
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
     A = rows_of(space.work, last[D_AT], n, last[UNITS], 0, n)
-    call_activate(plan.loss[1], (A, plan.loss_constants[:0], out, desk.scratch))
+    call_activate(plan.loss[1], (A, part(plan.loss_constants, 0, 0), out, desk.scratch))
 
 
 def run_jacobian(plan, addresses, data, theta, space, desk, order, room, J):
@@ -362,8 +360,9 @@ def run_jacobian(plan, addresses, data, theta, space, desk, order, room, J):
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
     for k in range(outputs):
         seed = rows_of(space.work, plan.layers[depth - 1, DZ_AT], n, outputs, 0, n)
-        seed[:] = 0
-        seed[:, k] = 1
+        for i in range(n):
+            for j in range(outputs):
+                seed[i, j] = 1 if j == k else 0
         backward_pass(plan, theta, space, n, 0, n, np.uint64(0), 0, False)
         for index in range(depth):
             at = plan.layers[index]
@@ -375,7 +374,7 @@ def run_jacobian(plan, addresses, data, theta, space, desk, order, room, J):
 
 
 HELPERS = (
-    *workspace.HELPERS, drop, copy_entries, forward_pass, loss_pass, backward_pass, load, penalty_scale,
+    *workspace.HELPERS, copy_entries, forward_pass, loss_pass, backward_pass, load, penalty_scale,
     penalise, move, pieces, piece_gradient, penalise_blocks, update_pass, add_gradient, opened,
 )  # fmt: skip
 LOOPS = (run_steps, run_gradient, run_forward, run_rows, run_jacobian)

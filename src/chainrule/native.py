@@ -59,6 +59,11 @@ def matrix_at(vector: Any, first: Any, rows: Any, columns: Any) -> Any:
     return vector[first : first + rows * columns].reshape((rows, columns))
 
 
+def part(vector: Any, first: Any, last: Any) -> Any:
+    """Entries first to last of a contiguous vector; that these are there is not checked."""
+    return vector[first:last]
+
+
 def rows_of(work: Any, column: Any, n: Any, width: Any, first: Any, last: Any) -> Any:
     """Rows first to last of the n rows of `width` values at a column of the workspace, as a matrix."""
     return matrix_at(work, column * n + first * width, last - first, width)
@@ -153,6 +158,18 @@ if COMPILED:
         return kind(vector, types.intp, types.intp, types.intp), generate
 
     @intrinsic
+    def _part(typing_context: Any, vector: Any, first: Any, last: Any) -> Any:
+        kind = types.Array(vector.dtype, 1, "C", readonly=not vector.mutable)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            of = _array(context, builder, signature.args[0], values[0])
+            data = builder.gep(of.data, [values[1]])
+            made = _view(context, builder, kind, of, data, [builder.sub(values[2], values[1])])
+            return impl_ret_borrowed(context, builder, kind, made)
+
+        return kind(vector, types.intp, types.intp), generate
+
+    @intrinsic
     def _rows_of(
         typing_context: Any, vector: Any, column: Any, n: Any, width: Any, first: Any, last: Any
     ) -> Any:
@@ -199,7 +216,9 @@ if COMPILED:
         return types.void(A, B, out), generate
 
     # To compiled code the names mean instructions, not functions that would have to be compiled.
-    globals().update(borrowed=_borrow, matrix_at=_matrix_at, rows_of=_rows_of, flat=_flat, product=_multiply)
+    globals().update(
+        borrowed=_borrow, matrix_at=_matrix_at, part=_part, rows_of=_rows_of, flat=_flat, product=_multiply
+    )
 
     @intrinsic
     def _add(typing_context: Any, counters: Any, place: Any) -> Any:

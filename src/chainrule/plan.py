@@ -26,7 +26,7 @@ class Plan(NamedTuple):
     penalties: Any  # int64: address of each penalty
     strengths: Any  # float64: strength of each penalty
     segments: Any  # int64 (pieces, 3): start, stop, free of decay
-    places: Any  # int64 (2,): where Y is, columns in all
+    places: Any  # int64 (3,): where Y is, columns in all, the address of dropout
     per_batch: Any  # int64 (1,)
 
 

@@ -67,6 +67,7 @@ def signatures(dtype: str) -> dict[str, Any]:
         "call_forward": types.void(M, V, M),
         "call_backward": types.void(M, k["A"], V, M, V),
         "call_jacobian": types.void(M, M, M),
+        "call_drop": types.void(M, M, types.uint64, integer, real),
         "call_activate": types.void(M, V, M, R),
         "call_deactivate": types.void(M, M, V, M),
         "call_loss": types.void(M, M, V, F, V, M, R, R),
@@ -83,7 +84,7 @@ def loops(dtype: str) -> SimpleNamespace:
     scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
     if COMPILED:
         scope.update(integers_at=vectors("int64"), reals_at=vectors("float64"), numbers_at=vectors(dtype))
-    scope.update(layer_key=specialise(stream_key, literals=False), coin=specialise(kept, literals=False))
+    scope.update(layer_key=specialise(stream_key, literals=False))
     for helper in HELPERS:
         scope[helper.__name__] = register_jitable(rebind(helper, scope))
     made = {
@@ -150,6 +151,11 @@ def _loss_address(value: Any, slope: Any, coupled: bool, count: int, dtype: str)
 
 
 @lru_cache
+def _dropout_address(dtype: str) -> int:
+    return _address("call_drop", dtype, templates.layer_drop, coin=kept)
+
+
+@lru_cache
 def _penalty_address(name: str, dtype: str) -> int:
     row = PENALTIES[name]
     return _address("call_penalty", dtype, templates.penalty, value=row.value, slope=row.slope)
@@ -204,7 +210,8 @@ def make_plan(objective: Objective) -> Plan:
     for index, layer in enumerate(network.layers):
         table[index, DZ_AT] = column
         column += layer.units
-    places = np.array([outputs_at, column])
+    dropped = any(layer.dropout for layer in network.layers)
+    places = np.array([outputs_at, column, _dropout_address(dtype) if dropped else -1])
     strengths = {name: s for name, s in objective.strengths.items() if s}
     return Plan(
         layers=table,

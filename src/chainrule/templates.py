@@ -7,10 +7,12 @@ Names that a template leaves open (f, slope, value, step, N, ...) are bound by `
 
 from __future__ import annotations
 
+import numpy as np
+
 from chainrule.elementary import inlined
 from chainrule.equation import exp, log1p
 from chainrule.kernels import fixed
-from chainrule.native import flat, matrix_at
+from chainrule.native import flat, matrix_at, part
 
 TINY = 2.0**-960
 RAISED = 2.0**100
@@ -26,6 +28,17 @@ def layer_backward(dZ, X, p, dX, dp):
 
 def layer_jacobian(dZ, X, J):
     f(dZ, X, J)
+
+
+def layer_drop(values, out, key, first, rate):
+    """out = values, each dropped or scaled up by its coin; `first` is the number of the first."""
+    up = out.dtype.type(1 / (1 - rate))
+    v, o = flat(values), flat(out)
+    for i in range(v.size):
+        if coin(key, np.uint64(first + i), rate):
+            o[i] = v[i] * up
+        else:
+            o[i] = 0
 
 
 def activate_entries(Z, c, A, S):
@@ -101,8 +114,11 @@ def block_of(S, K, step):
     """Of a scratch: two matrices with `step` columns, and four rows."""
     size, matrices = K * step, 2 * K * step
     z, e = matrix_at(S, 0, K, step), matrix_at(S, size, K, step)
-    m, r = S[matrices : matrices + step], S[matrices + step : matrices + 2 * step]
-    q, s = S[matrices + 2 * step : matrices + 3 * step], S[matrices + 3 * step : matrices + 4 * step]
+    m, r = part(S, matrices, matrices + step), part(S, matrices + step, matrices + 2 * step)
+    q, s = (
+        part(S, matrices + 2 * step, matrices + 3 * step),
+        part(S, matrices + 3 * step, matrices + 4 * step),
+    )
     return z, e, m, r, q, s
 
 

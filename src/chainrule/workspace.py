@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from chainrule.native import flat, part
 from chainrule.plan import ALIGNED
 
 
@@ -16,14 +17,16 @@ def share(total, rank, count):
 
 def gather(data, order, begin, X, Y):
     """Copy the rows order[begin : begin + n] into the workspace."""
-    rows = order[begin : begin + X.shape[0]]
+    rows = part(order, begin, begin + X.shape[0])
     if data.starts.size == 0:
         for i in range(rows.size):
             source, target = data.X[rows[i]], X[i]
             for j in range(target.size):
                 target[j] = source[j]
     else:
-        X[:] = 0
+        x = flat(X)
+        for i in range(x.size):
+            x[i] = 0
         for i in range(rows.size):
             target = X[i]
             for at in range(data.starts[rows[i]], data.starts[rows[i] + 1]):
