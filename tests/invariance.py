@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 from click.testing import CliRunner
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from chainrule import MLPClassifier, MLPRegressor, TableModel, compiled, team
 from chainrule.cli import main
@@ -75,7 +76,7 @@ FITS: dict[str, dict[str, Any]] = {
     },
     "stopped by the training loss": {"tol": 0.05, "n_iter_no_change": 2, "max_iter": 60},
     "stopped by validation": {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 20},
-    "L-BFGS": {"solver": "lbfgs", "max_iter": 15},
+    "L-BFGS": {"solver": "lbfgs", "max_iter": 15, "hidden_layer_sizes": (200, 100)},
     "SGD with a rate that adapts": {
         "solver": "sgd", "learning_rate": "adaptive", "tol": 0.02, "n_iter_no_change": 1,
     },
@@ -100,6 +101,7 @@ def threads(count: int) -> Iterator[None]:
             (team.CREW, "pool", None),
         ):
             stack.enter_context(mock.patch.object(place, name, value))
+        stack.enter_context(threadpool_limits(count, user_api="blas"))
         yield
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import invariance
 import numpy as np
 import pytest
 from conftest import make_network, make_problem
@@ -217,3 +218,8 @@ def test_the_penalties_of_a_step_are_those_of_the_equations(monkeypatch):
         results.append((losses[0], w))
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-12)
     np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", invariance.FITS)
+def test_fits_do_not_depend_on_the_number_of_threads(name):
+    assert invariance.fit_with_threads(name, 1) == invariance.fit_with_threads(name, 3)
