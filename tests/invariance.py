@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import polars as pl
 from click.testing import CliRunner
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
-from chainrule import MLPClassifier, MLPRegressor, TableModel
+from chainrule import MLPClassifier, MLPRegressor, TableModel, compiled, team
 from chainrule.cli import main
 
 SIZES = (1, 2, 3, 7, 64, 100, 1000, 4096)  # by row, and in seven sizes
@@ -60,6 +64,64 @@ def command_differences() -> int:
             return len(frame)
         written = np.array([float(line) for line in out.read_text().split()[1:]])
     return int((written != trained.predict(frame)).sum())
+
+
+# ---------------------------------------------------------------- threads
+
+
+FITS: dict[str, dict[str, Any]] = {
+    "784 inputs, 128 units": {"rows": 1000, "inputs": 784, "hidden_layer_sizes": (128,), "max_iter": 3},
+    "the same in float32": {
+        "rows": 1000, "inputs": 784, "hidden_layer_sizes": (128,), "max_iter": 3, "dtype": "float32",
+    },
+    "stopped by the training loss": {"tol": 0.05, "n_iter_no_change": 2, "max_iter": 60},
+    "stopped by validation": {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 20},
+    "L-BFGS": {"solver": "lbfgs", "max_iter": 15, "hidden_layer_sizes": (200, 100)},
+    "SGD with a rate that adapts": {
+        "solver": "sgd", "learning_rate": "adaptive", "tol": 0.02, "n_iter_no_change": 1,
+    },
+    "AdamW, dropout, GELU, one cycle": {
+        "solver": "adamw", "dropout": 0.3, "activation": "gelu", "learning_rate": "one_cycle",
+    },
+    "weights of classes": {"class_weight": "balanced", "activation": "tanh"},
+    "a batch that is not shared out evenly": {"batch_size": 77, "hidden_layer_sizes": (33, 17)},
+    "many layers of one unit and of many": {"hidden_layer_sizes": (50, 1, 70, 3), "dtype": "float32"},
+}  # fmt: skip
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """So many threads take part, whatever the size of a step and the machine."""
+    with ExitStack() as stack:
+        for place, name, value in (
+            (compiled, "MEMBER", 1),
+            (compiled, "CALL", 1),
+            (team, "processors", lambda: count),
+            (team.QUIET, "threads", lambda: count),
+            (team.CREW, "pool", None),
+        ):
+            stack.enter_context(mock.patch.object(place, name, value))
+        stack.enter_context(threadpool_limits(count, user_api="blas"))
+        yield
+
+
+def fit_with_threads(name: str, count: int) -> str:
+    """A hash of a fit's parameters and losses."""
+    options = {"rows": 300, "inputs": 20, "hidden_layer_sizes": (64, 32), "max_iter": 6, **FITS[name]}
+    rows, inputs, dtype = options.pop("rows"), options.pop("inputs"), options.pop("dtype", "float64")
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(rows, inputs)).astype(dtype)
+    y = (X[:, 0] + 0.5 * rng.normal(size=rows) > 0).astype(int) + (X[:, 1] > 0.5)
+    with warnings.catch_warnings(), threads(count):
+        warnings.simplefilter("ignore")
+        model = MLPClassifier(random_state=0, **options).fit(X, y)
+    return hashlib.sha256(model.theta_.tobytes() + np.array(model.history_["loss"]).tobytes()).hexdigest()
+
+
+def equal_hashes(counts: Sequence[int] = (1, 2, 3, 4)) -> dict[str, int]:
+    """Of each fit, with how many of these numbers of threads its hash is the one of the first."""
+    found = {name: [fit_with_threads(name, count) for count in counts] for name in FITS}
+    return {name: hashes.count(hashes[0]) for name, hashes in found.items()}
 
 
 # ---------------------------------------------------------------- layouts

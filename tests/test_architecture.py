@@ -28,6 +28,8 @@ ORDER = (
     {"reference", "elementary", "native"},
     {"vocabulary"},
     {"units", "kernels", "data_start"},
+    {"tiles"},
+    {"products"},
     {"plan", "team"},
     {"workspace"},
     {"templates", "entry_templates", "passes"},
@@ -108,9 +110,12 @@ RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
 RUNS = (  # never meet
     {"reference"},
-    {"elementary", "kernels", "templates", "entry_templates", "passes", "loops", "compiled"},
-)
-MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "planning"}
+    {
+        "elementary", "kernels", "tiles", "products", "templates", "entry_templates", "passes", "loops",
+        "compiled",
+    },
+)  # fmt: skip
+MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "tiles", "products", "planning"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {
     "numba",

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import make_network, make_problem, rates
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import threadpool_limits
 
-from chainrule import compiled, native, reference, team
+from chainrule import compiled, native, products, reference, team
 from chainrule.equations import LAYERS, OPTIMISERS
 from chainrule.problem import Batch, Objective, Stretch
 
@@ -36,14 +36,12 @@ def trained(dtype="float64", loss="categorical_cross_entropy", weights=True, dro
 @pytest.mark.compiled
 @pytest.mark.parametrize("count", [2, 3, 7])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_steps_of_a_team_are_those_of_one(threads, count, dtype):
+def test_steps_of_a_team_are_those_of_one_to_the_bit(threads, count, dtype):
     threads(1)
     alone = trained(dtype)
     threads(count)
-    shared = trained(dtype)
-    tolerance = {"float64": 1e-11, "float32": 2e-4}[dtype]
-    for one, other in zip(alone[:3], shared[:3], strict=True):
-        np.testing.assert_allclose(other, one, rtol=tolerance, atol=tolerance * np.abs(one).max())
+    for one, other in zip(alone[:3], trained(dtype)[:3], strict=True):
+        np.testing.assert_array_equal(other, one)
 
 
 @pytest.mark.compiled
@@ -81,15 +79,11 @@ def test_a_loss_that_is_not_finite_stops_every_member(threads):
     assert np.isfinite(theta).all() and (theta != before).any()
 
 
-def test_blas_has_its_threads_back_afterwards():
-    libraries = ThreadpoolController().select(user_api="blas")
-    with threadpool_limits(2, user_api="blas"):
-        before = [library["num_threads"] for library in libraries.info()]
-        with team.gathered(2):
-            with team.gathered(2) as count:
-                assert count == 1  # the team is busy
-            assert {library["num_threads"] for library in libraries.info()} == {1}
-        assert [library["num_threads"] for library in libraries.info()] == before
+def test_there_is_one_team():
+    with threadpool_limits(2, user_api="blas"), team.gathered(2) as count:
+        with team.gathered(2) as other:
+            assert other == 1
+        assert count == min(2, team.processors())
 
 
 def test_no_more_threads_than_blas_is_allowed():
@@ -110,7 +104,7 @@ def test_fits_in_several_threads_at_once():
     for worker in workers:
         worker.join()
     for k in range(1, 4):
-        np.testing.assert_allclose(results[k], results[0], rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(results[k], results[0])
 
 
 def _in_a_child(queue):
@@ -136,6 +130,8 @@ def test_a_forked_process_has_a_team_of_its_own():
 @pytest.mark.parametrize("sizes", [(3, 4, 5), (1, 4, 5), (3, 1, 5), (3, 4, 1), (1, 1, 1), (32, 10, 16)])
 def test_products_of_views(dtype, sizes):
     import numba
+
+    products.ready(dtype)
 
     @numba.njit
     def multiply(A, B, out):
@@ -171,8 +167,9 @@ def test_a_layer_whose_gradient_is_one_piece(threads, monkeypatch):
     for count in (1, 3):
         threads(count)
         whole = trained()
-        for one, other in zip(sliced[:3], whole[:3], strict=True):
-            np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-11 * np.abs(one).max())
+        for one, other in zip(sliced[:2], whole[:2], strict=True):
+            np.testing.assert_array_equal(other, one)
+        np.testing.assert_allclose(whole[2], sliced[2], rtol=1e-14)  # sums of penalties have other blocks
 
 
 def test_a_layer_whose_gradient_is_one_piece_in_either_run(monkeypatch):

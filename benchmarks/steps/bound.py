@@ -1,10 +1,10 @@
 """What a step cannot do without, each part measured alone on this machine: products and the update's bytes.
 
 The products are those of the forward pass and of the gradients of the weights and of the inputs of all
-layers but the first. They run in the BLAS that the compiled run calls (Numba's `dot`, so SciPy's
-OpenBLAS), on the same operands again and again: with warm caches, and nothing between them. The update
-moves its bytes at the rate of a triad ``a = b + s c`` of as many bytes. Activations, loss, biases and
-the gathering of rows count nothing.
+layers but the first. They run in SciPy's OpenBLAS (Numba's `dot`; the compiled run has products of its
+own, which may be quicker), on the same operands again and again: with warm caches, and nothing between
+them. The update moves its bytes at the rate of a triad ``a = b + s c`` of as many bytes. Activations, loss,
+biases and the gathering of rows count nothing.
 """
 
 from __future__ import annotations

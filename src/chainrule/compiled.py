@@ -119,11 +119,12 @@ class Run:
             return 1
         return max(1, min(work // MEMBER, rows // ALIGNED))
 
-    def _team(self, count: int) -> Team:
-        losses, penalties, squares = np.zeros((3, count, LINE))
+    def _team(self, count: int, rows: int) -> Team:
+        penalties, squares = np.zeros((2, int(self.plan.layers[:, INPUTS].sum())))
         kept = self.objective.layout.size if self.method is not None and self.method.clip[0] else 0
         counters, gradient = np.zeros(2 * LINE, np.int64), np.empty(kept, self.dtype)
-        return Team(counters, losses, penalties, squares, gradient)
+        losses = np.empty(rows * self.network.members)
+        return Team(np.array([count]), counters, losses, penalties, squares, gradient)
 
     def _rows(self, batch: Batch) -> Rows:
         if self._data is None or self._data[0] is not batch:
@@ -177,7 +178,7 @@ class Run:
         chunk, gradient = max(1, min(n, CHUNK)), np.zeros(self.objective.layout.size, self.dtype)
         space, order, data = self._space(chunk), np.arange(n), self._rows(batch)
         with team.gathered(self._members(chunk, n / chunk)) as count:
-            crew, desks = self._team(count), [self._desk(chunk, rank) for rank in range(count)]
+            crew, desks = self._team(count, chunk), [self._desk(chunk, rank) for rank in range(count)]
 
             def work(rank: int) -> Any:
                 return self.loops.run_gradient(
@@ -214,7 +215,8 @@ class Run:
         span = np.array([s.first, s.last, s.batch_size, s.t])
         seed = np.array([s.seed], dtype=np.uint64)
         with team.gathered(self._members(s.batch_size, s.last - s.first)) as count:
-            crew, desks = self._team(count), [self._desk(s.batch_size, rank) for rank in range(count)]
+            crew = self._team(count, s.batch_size)
+            desks = [self._desk(s.batch_size, rank) for rank in range(count)]
 
             def work(rank: int) -> Any:
                 return self.loops.run_steps(

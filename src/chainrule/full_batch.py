@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from chainrule.parameters import Array
 from chainrule.problem import Batch, Objective
 from chainrule.second_order import Iterate
 from chainrule.spec import Training
+from chainrule.team import QUIET
 
 
 def iterations(
@@ -24,9 +26,11 @@ def iterations(
     start: Iterate | None = None,
 ) -> Iterator[Iterate]:
     """The iterations of a full-batch optimiser, from theta, or from where it stood before."""
-    found = METHODS[training.optimiser_row.name](run, objective, training, batch, theta, start)
+    name = training.optimiser_row.name
+    found = METHODS[name](run, objective, training, batch, theta, start)
+    blas = QUIET if name in SUMMED_IN_ORDER else nullcontext()
     while True:
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the value
+        with np.errstate(over="ignore", invalid="ignore"), blas:  # what overflows shows in the value
             iterate = next(found, None)
         if iterate is None:
             return
@@ -73,6 +77,7 @@ def _levenberg_marquardt(
 
 
 METHODS = {"lbfgs": _lbfgs, "levenberg_marquardt": _levenberg_marquardt}
+SUMMED_IN_ORDER = {"lbfgs"}  # BLAS would add up its long inner products in another order with more threads
 JACOBIAN_CELLS = 4_000_000  # most entries of the Jacobian that are in memory at once
 
 

@@ -31,19 +31,18 @@ import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
-from numba.np.unsafe.ndarray import to_fixed_tuple
+from numba.extending import intrinsic
 
 from chainrule import elementary, equation
 from chainrule.equation import Function
 from chainrule.native import COMPILED
-from chainrule.vocabulary import like
+from chainrule.vocabulary import DIRECT, like
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 PACKAGE = Path(__file__).parent
 OWN_FILES = (
-    "elementary.py", "native.py", "vocabulary.py", "kernels.py", "templates.py", "entry_templates.py",
-    "plan.py", "workspace.py", "passes.py", "loops.py", "planning.py",
+    "elementary.py", "native.py", "tiles.py", "products.py", "vocabulary.py", "kernels.py", "templates.py",
+    "entry_templates.py", "plan.py", "workspace.py", "passes.py", "loops.py", "planning.py",
 )  # fmt: skip
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "tanh", "erfc", "cos_turns", "sin_turns")
 
@@ -146,6 +145,8 @@ def specialise(function: Function, dtype: str = "float64", *, literals: bool = T
     for name, helper in _helpers(typed):
         if name in ELEMENTARY and helper is getattr(equation, name):
             scope[name] = getattr(series(dtype), name)
+        elif helper in DIRECT:
+            scope[name] = DIRECT[helper]
         elif helper.__module__.startswith("chainrule.equations"):
             scope[name] = specialise(helper, dtype, literals=literals)
     return elementary.inlined(rebind(typed, scope))
@@ -198,15 +199,19 @@ def rebind(function: Function, scope: dict[str, Any], name: str | None = None) -
 
 
 def compile_function(function: Function, signature: Any = None) -> Any:
-    """Compile with the disk cache, or without it where no cache folder can be written."""
+    """Compile with the disk cache, or without it where no cache folder can be written.
+
+    It allocates nothing, and counts no references to its arrays: who calls it keeps them alive.
+    """
     if not COMPILED:
         return np.errstate(all="ignore")(function)  # compiled arithmetic does not warn either
+    options = {**OPTIONS, "_nrt": False}
     try:
-        return numba.njit(signature, cache=True, **OPTIONS)(function)
+        return numba.njit(signature, cache=True, **options)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return numba.njit(signature, **OPTIONS)(function)
+        return numba.njit(signature, **options)(function)
 
 
 def _compile_callback(function: Function, signature: Any) -> Any:
@@ -296,14 +301,18 @@ def fixed(array: Any, count: int) -> Any:
 
 if COMPILED:
 
-    @overload(fixed)
-    def _fixed(array, count):
-        size = count.literal_value if isinstance(count, types.Literal) else None
-        if size is None:
-            return None
-        if size == 0:
-            return lambda array, count: ()
-        return lambda array, count: to_fixed_tuple(array, size)
+    @intrinsic(prefer_literal=True)
+    def _fixed(typing_context: Any, array: Any, count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            data = context.make_array(array)(context, builder, value=values[0]).data
+            places = (builder.gep(data, [context.get_constant(types.intp, i)]) for i in range(size))
+            return context.make_tuple(builder, kind, [builder.load(place) for place in places])
+
+        size = count.literal_value
+        kind = types.Tuple((array.dtype,) * size)
+        return kind(array, count), generate
+
+    globals().update(fixed=_fixed)  # an intrinsic is not compiled by itself
 
 
 @lru_cache

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.native import borrowed, flat, matrix_at, meet
+from chainrule.native import borrowed, flat, matrix_at, meet, part, rows_of
 from chainrule.passes import (
     add_gradient,
     backward_pass,
+    copy_entries,
     forward_pass,
-    gathered,
     load,
     loss_pass,
-    part,
     penalise,
     penalty_scale,
     predict_pass,
@@ -34,6 +33,7 @@ from chainrule.plan import (
     DROPOUT,
     DZ_AT,
     INPUTS,
+    MEMBERS,
     NONE,
     P0,
     P1,
@@ -48,7 +48,7 @@ from chainrule.plan import (
     Plan,
     Space,
 )
-from chainrule.workspace import lent, rows_of, share, total_weight
+from chainrule.workspace import lanes, share, total_weight
 
 
 def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, span, rates, losses, seed):
@@ -57,9 +57,7 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
     `rates` has a column for each step: the learning rate, and factors on weight decay and on dropout.
     All members of a team call it, each with its rank; each returns the number of steps that were done.
     """
-    plan, data, space, desk, team = lent(plan, data, space, desk, team)
-    theta, slots, order = borrowed(theta), borrowed(slots), borrowed(order)
-    count = team.losses.shape[0]
+    count, members = team.count[0], plan.places[PARTS]
     for number in range(span[0], span[1]):
         done = number - span[0]
         begin, t = number * span[2], span[3] + done + 1
@@ -67,28 +65,25 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
         first, last = share(n, rank, count)
         total = load(plan, data, order, begin, n, first, last, space)
         scale = 1 / total if total > 0 else 0.0
-        team.losses[rank, 0] = 0.0
         if first < last:
             dropping = rates[DROPOUT, done]
             forward_pass(plan, theta, space, desk, n, first, last, seed[0], t, dropping)
             weighted = data.weights.size > 0
-            team.losses[rank, 0] = loss_pass(plan, space, desk, n, first, last, weighted, scale)
+            loss_pass(plan, space, desk, team.losses, n, first, last, weighted, scale)
             backward_pass(plan, theta, space, n, first, last, seed[0], t, dropping)
         if count > 1:
             meet(team.counters, count)
-        value = gathered(team.losses) * scale
+        value = lanes(part(team.losses, 0, n * members)) * scale
         if rank == 0:
             losses[done] = value
         if not np.isfinite(value):
             return done
         prepare(method, desk, rates[RATE, done], rates[DECAY, done], t)
-        shrink = penalty_scale(plan, total / plan.places[PARTS])
-        team.penalties[rank, 0] = update_pass(
-            plan, method, theta, slots, space, desk, team, n, rank, count, shrink
-        )
+        shrink = penalty_scale(plan, total / members)
+        update_pass(plan, method, theta, slots, space, desk, team, n, rank, shrink)
         if count > 1:
             meet(team.counters, count)
-        value += gathered(team.penalties)
+        value += lanes(team.penalties)
         if rank == 0:
             losses[done] = value
         if not np.isfinite(value):
@@ -98,10 +93,9 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
 
 def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, chunk, want):
     """Loss of all rows with penalties and, if wanted, its gradient; a chunk of rows at a time."""
-    plan, data, space, desk, team = lent(plan, data, space, desk, team)
-    theta, gradient, order = borrowed(theta), borrowed(gradient), borrowed(order)
-    count, value = team.losses.shape[0], 0.0
-    total = total_weight(data, order, plan.places[PARTS])
+    theta, value = borrowed(theta), 0.0
+    count, members = team.count[0], plan.places[PARTS]
+    total = total_weight(data, order, members)
     scale = 1 / total if total > 0 else 0.0
     for begin in range(0, order.size, chunk):
         n = min(chunk, order.size - begin)
@@ -109,23 +103,23 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
         load(plan, data, order, begin, n, first, last, space)
         if first < last:
             forward_pass(plan, theta, space, desk, n, first, last, np.uint64(0), 0, 0.0)
-            value += loss_pass(plan, space, desk, n, first, last, data.weights.size > 0, scale)
+            weighted = data.weights.size > 0
+            loss_pass(plan, space, desk, team.losses, n, first, last, weighted, scale)
             if want:
                 backward_pass(plan, theta, space, n, first, last, np.uint64(0), 0, 0.0)
+        if count > 1:
+            meet(team.counters, count)
+        value += lanes(part(team.losses, 0, n * members))
         if want:
-            if count > 1:
-                meet(team.counters, count)
             add_gradient(plan, theta, gradient, space, desk, n, rank, count, begin == 0)
         if count > 1:
             meet(team.counters, count)
-    team.losses[rank, 0] = value
-    team.penalties[rank, 0] = 0.0
     if rank == 0:
-        shrink = penalty_scale(plan, total / plan.places[PARTS])
-        team.penalties[rank, 0] = penalise(plan, theta, gradient, 0, gradient.size, shrink)
+        shrink = penalty_scale(plan, total / members)
+        team.penalties[0] = penalise(plan, theta, gradient, 0, gradient.size, shrink)
     if count > 1:
         meet(team.counters, count)
-    return gathered(team.losses) * scale + gathered(team.penalties)
+    return value * scale + team.penalties[0]
 
 
 def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer, link, out):
@@ -133,7 +127,7 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
 
     The members take turns at the chunks, each in a workspace of its own.
     """
-    theta, out = borrowed(theta), borrowed(out)
+    theta = borrowed(theta)
     at = plan.layers[layer]
     for begin in range(rank * chunk, order.size, chunk * count):
         n = min(chunk, order.size - begin)
@@ -142,7 +136,8 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
         if link:
             predict_pass(plan, space, desk, n, out[begin : begin + n])
         else:
-            out[begin : begin + n] = rows_of(space.work, at[D_AT], n, 1, out.shape[1], 0, n)
+            A = rows_of(space.work, at[D_AT], n, 1, out.shape[1], 0, n)
+            copy_entries(A, out[begin : begin + n])
 
 
 def opened(ticket):
@@ -155,11 +150,12 @@ def opened(ticket):
     sizes = integers_at(ticket[20], ticket[21])
     plan = Plan(
         matrix_at(layers, 0, depth, columns), constants, sizes, dropout, loss, loss_constants, none,
-        dropout[:0], matrix_at(none, 0, 0, 3), places, none,
+        part(dropout, 0, 0), matrix_at(none, 0, 0, 3), places, none,
     )  # fmt: skip
-    space = Space(numbers_at(ticket[16], ticket[17]), constants[:0])
+    nothing = part(constants, 0, 0)
+    space = Space(numbers_at(ticket[16], ticket[17]), nothing)
     scratch = reals_at(ticket[18], ticket[19])
-    desk = Desk(scratch, constants[:0], matrix_at(constants, 0, 0, 1), matrix_at(scratch, 0, 0, 1))
+    desk = Desk(scratch, nothing, matrix_at(constants, 0, 0, 1), matrix_at(scratch, 0, 0, 1))
     return plan, theta, space, desk
 
 
@@ -169,9 +165,8 @@ def run_rows(ticket, X, out):
     The call takes in three arrays where `run_forward` has twenty, for which a small network need not wait.
     """
     plan, theta, space, desk = opened(ticket)
-    X, out, n = borrowed(X), borrowed(out), X.shape[0]
-    given = flat(X)
-    inputs = space.work[: given.size]  # the first layer's X is the first of all
+    given, n = flat(X), X.shape[0]
+    inputs = part(space.work, 0, given.size)  # the first layer's X is the first of all
     for i in range(inputs.size):
         inputs[i] = given[i]
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, 0.0)
@@ -185,23 +180,22 @@ def run_jacobian(plan, data, theta, space, desk, order, J):
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, 0.0)
     for k in range(outputs):
         seed = rows_of(space.work, plan.layers[depth - 1, DZ_AT], n, 1, outputs, 0, n)
-        seed[:] = 0
-        seed[:, k] = 1
+        for i in range(n):
+            for j in range(outputs):
+                seed[i, j] = 1 if j == k else 0
         backward_pass(plan, theta, space, n, 0, n, np.uint64(0), 0, 0.0)
         for index in range(depth):
             at = plan.layers[index]
             if at[SLICES] == NONE:
                 continue
-            p, sizes, dp = (
-                theta[at[P0] : at[P1]],
-                plan.sizes[at[S0] : at[S1]],
-                desk.gradient[: at[P1] - at[P0]],
-            )
+            p, sizes = part(theta, at[P0], at[P1]), part(plan.sizes, at[S0], at[S1])
+            dp = part(desk.gradient, 0, p.size)
             for i in range(n):
-                dZ = part(space, at, DZ_AT, UNITS, n, i, i + 1)
-                X = part(space, at, X_AT, INPUTS, n, i, i + 1)
+                dZ = rows_of(space.work, at[DZ_AT], n, at[MEMBERS], at[UNITS], i, i + 1)
+                X = rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], i, i + 1)
                 call_backward(at[BACKWARD], (dZ, X, p, sizes, X[:0], dp))
-                J[i, k, at[P0] : at[P1]] = dp
+                for q in range(dp.size):
+                    J[i, k, at[P0] + q] = dp[q]
 
 
 HELPERS = (opened,)

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-call"
-"""What compiled loops take from the machine: matrix products of SciPy's BLAS, and a barrier for threads.
+"""What compiled loops take from below Python: views of arrays, a call of the product, a barrier for threads.
 
 Symbols are registered by name, so that compiled code in the cache finds them in every later process.
 Without a compiler everything here is NumPy and a single thread.
@@ -17,20 +17,17 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import get_cython_function_address, intrinsic
+from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 COMPILED = not numba.config.DISABLE_JIT
-PRODUCTS = {"float32": "chainrule_sgemm", "float64": "chainrule_dgemm"}
+PRODUCT = "chainrule_product_"  # and the dtype: the name by which compiled code calls a matrix product
 YIELD = "chainrule_yield"
 SPINS = 2000  # looks at a barrier before a thread offers its core to others
 LINE = 8  # int64 in a cache line: counters that different threads write lie that far apart
 
 
 def _register() -> None:
-    for dtype, symbol in PRODUCTS.items():
-        name = {"float32": "sgemm", "float64": "dgemm"}[dtype]
-        llvm.add_symbol(symbol, get_cython_function_address("scipy.linalg.cython_blas", name))
     if sys.platform == "win32":
         give_way = ctypes.windll.kernel32.SwitchToThread
     else:
@@ -38,6 +35,11 @@ def _register() -> None:
     address = ctypes.cast(give_way, ctypes.c_void_p).value
     assert address is not None
     llvm.add_symbol(YIELD, address)
+
+
+def register_product(dtype: str, address: int) -> None:
+    """Where the product of a dtype is: see `chainrule.products`."""
+    llvm.add_symbol(PRODUCT + dtype, address)
 
 
 if COMPILED:
@@ -48,11 +50,7 @@ if COMPILED:
 
 
 def borrowed(array: Any) -> Any:
-    """The same array without a count of references, and writeable in type.
-
-    Views of it cost compiled code nothing. Who lends it keeps it alive; what came in as read-only is not
-    written to.
-    """
+    """The same array, writeable in type; what came in as read-only is not written to."""
     return array
 
 
@@ -61,13 +59,29 @@ def matrix_at(vector: Any, first: Any, rows: Any, columns: Any) -> Any:
     return vector[first : first + rows * columns].reshape((rows, columns))
 
 
+def part(vector: Any, first: Any, last: Any) -> Any:
+    """Entries first to last of a contiguous vector; that these are there is not checked."""
+    return vector[first:last]
+
+
+def rows_of(work: Any, column: Any, n: Any, members: Any, width: Any, first: Any, last: Any) -> Any:
+    """Rows first to last of an array of n rows at a column of the workspace, as a matrix.
+
+    Where a row has several members of `width` values each, these count as rows.
+    """
+    return matrix_at(work, column * n + first * members * width, (last - first) * members, width)
+
+
 def flat(matrix: Any) -> Any:
     """A contiguous matrix as a vector."""
     return matrix.reshape(-1)
 
 
 def product(A: Any, B: Any, out: Any) -> None:
-    """out = A B, for matrices with one contiguous axis and an `out` whose rows are contiguous."""
+    """out = A B, where the rows of `out` are contiguous, and the rows or the columns of B.
+
+    Compiled code that calls it may be linked after `chainrule.products.ready`.
+    """
     np.matmul(A, B, out=out)
 
 
@@ -108,7 +122,7 @@ if COMPILED:
     from numba.core.imputils import impl_ret_borrowed
     from numba.extending import overload
 
-    Pointer = ir.IntType(8).as_pointer()
+    LONG = ir.IntType(64)
 
     def _array(context: Any, builder: Any, kind: Any, value: Any) -> Any:
         return context.make_array(kind)(context, builder, value=value)
@@ -122,13 +136,6 @@ if COMPILED:
             return made._getvalue()
 
         return array.copy(readonly=False)(array), generate
-
-    @overload(borrowed)
-    def _borrowed(array):
-        def impl(array):
-            return _borrow(array)
-
-        return impl
 
     def _view(context: Any, builder: Any, kind: Any, of: Any, data: Any, shape: Any) -> Any:
         """A contiguous array of a shape that shares the memory, and the owner, of another."""
@@ -154,6 +161,35 @@ if COMPILED:
         return kind(vector, types.intp, types.intp, types.intp), generate
 
     @intrinsic
+    def _part(typing_context: Any, vector: Any, first: Any, last: Any) -> Any:
+        kind = types.Array(vector.dtype, 1, "C", readonly=not vector.mutable)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            of = _array(context, builder, signature.args[0], values[0])
+            data = builder.gep(of.data, [values[1]])
+            made = _view(context, builder, kind, of, data, [builder.sub(values[2], values[1])])
+            return impl_ret_borrowed(context, builder, kind, made)
+
+        return kind(vector, types.intp, types.intp), generate
+
+    @intrinsic
+    def _rows_of(
+        typing_context: Any, vector: Any, column: Any, n: Any, members: Any, width: Any, first: Any, last: Any
+    ) -> Any:
+        kind = types.Array(vector.dtype, 2, "C", readonly=not vector.mutable)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            of = _array(context, builder, signature.args[0], values[0])
+            column, n, members, width, first, last = values[1:]
+            row = builder.mul(members, width)
+            begin = builder.add(builder.mul(column, n), builder.mul(first, row))
+            data, rows = builder.gep(of.data, [begin]), builder.mul(builder.sub(last, first), members)
+            made = _view(context, builder, kind, of, data, [rows, width])
+            return impl_ret_borrowed(context, builder, kind, made)
+
+        return kind(vector, *[types.intp] * 6), generate
+
+    @intrinsic
     def _flat(typing_context: Any, matrix: Any) -> Any:
         kind = types.Array(matrix.dtype, 1, "C", readonly=not matrix.mutable)
 
@@ -164,75 +200,29 @@ if COMPILED:
 
         return kind(matrix), generate
 
-    @overload(matrix_at)
-    def _overloaded_matrix_at(vector, first, rows, columns):
-        def impl(vector, first, rows, columns):
-            return _matrix_at(vector, first, rows, columns)
-
-        return impl
-
-    @overload(flat)
-    def _overloaded_flat(matrix):
-        def impl(matrix):
-            return _flat(matrix)
-
-        return impl
-
     @intrinsic
-    def _gemm(typing_context: Any, A: Any, B: Any, out: Any) -> Any:
-        """Row-major C = A B is column-major C' = B' A', which is what BLAS is asked for."""
+    def _multiply(typing_context: Any, A: Any, B: Any, out: Any) -> Any:
+        """Calls the product by its name with the addresses, the steps and the sizes of the matrices."""
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            number = context.get_value_type(A.dtype)
-            a, b, c = (_array(context, builder, t, v) for t, v in zip(signature.args, values, strict=True))
-            first, second = _operand(builder, b, number), _operand(builder, a, number)
-            m, k = cgutils.unpack_tuple(builder, a.shape, 2)
-            n = cgutils.unpack_tuple(builder, b.shape, 2)[1]
-            row = cgutils.unpack_tuple(builder, c.strides, 2)[0]
-            size = ir.Constant(row.type, A.dtype.bitwidth // 8)
-            step = _larger(builder, builder.sdiv(row, size), n)
-            one, zero = _kept(builder, ir.Constant(number, 1)), _kept(builder, ir.Constant(number, 0))
-            sizes = [_integer(builder, value) for value in (n, m, k)]
-            arguments = [
-                first[0], second[0], *sizes, one, b.data, first[1], a.data, second[1], zero, c.data,
-                _integer(builder, step),
-            ]  # fmt: skip
-            kind = ir.FunctionType(ir.VoidType(), [Pointer] * len(arguments))
-            function = cgutils.get_or_insert_function(builder.module, kind, PRODUCTS[A.dtype.name])
-            builder.call(function, [builder.bitcast(argument, Pointer) for argument in arguments])
+            size, arguments = ir.Constant(LONG, A.dtype.bitwidth // 8), []
+            arrays = [_array(context, builder, t, v) for t, v in zip(signature.args, values, strict=True)]
+            for array in arrays:
+                steps = cgutils.unpack_tuple(builder, array.strides, 2)
+                arguments += [builder.ptrtoint(array.data, LONG), *(builder.sdiv(s, size) for s in steps)]
+            m, k = cgutils.unpack_tuple(builder, arrays[0].shape, 2)
+            arguments[-1:] = [m, cgutils.unpack_tuple(builder, arrays[1].shape, 2)[1], k]
+            kind = ir.FunctionType(ir.VoidType(), [LONG] * len(arguments))
+            name = PRODUCT + A.dtype.name
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
             return context.get_dummy_value()
 
         return types.void(A, B, out), generate
 
-    def _kept(builder: Any, value: Any) -> Any:
-        """The address of a value on the stack."""
-        place = cgutils.alloca_once(builder, value.type)
-        builder.store(value, place)
-        return place
-
-    def _integer(builder: Any, value: Any) -> Any:
-        return _kept(builder, builder.trunc(value, ir.IntType(32)))
-
-    def _larger(builder: Any, one: Any, other: Any) -> Any:
-        return builder.select(builder.icmp_signed(">", one, other), one, other)
-
-    def _operand(builder: Any, array: Any, number: Any) -> tuple[Any, Any]:
-        """Whether a row-major matrix is taken as it is ('N') or transposed, and the step between its rows."""
-        rows, columns = cgutils.unpack_tuple(builder, array.shape, 2)
-        down, across = cgutils.unpack_tuple(builder, array.strides, 2)
-        size = ir.Constant(down.type, 4 if number == ir.FloatType() else 8)
-        straight = builder.icmp_signed("==", across, size)
-        letter = builder.select(straight, *(ir.Constant(ir.IntType(8), ord(c)) for c in "NT"))
-        step = builder.sdiv(builder.select(straight, down, across), size)
-        step = _larger(builder, step, builder.select(straight, columns, rows))
-        return _kept(builder, letter), _integer(builder, step)
-
-    @overload(product)
-    def _product(A, B, out):
-        def impl(A, B, out):
-            _gemm(A, B, out)
-
-        return impl
+    # To compiled code the names mean instructions, not functions that would have to be compiled.
+    globals().update(
+        borrowed=_borrow, matrix_at=_matrix_at, part=_part, rows_of=_rows_of, flat=_flat, product=_multiply
+    )
 
     @intrinsic
     def _add(typing_context: Any, counters: Any, place: Any) -> Any:

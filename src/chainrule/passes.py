@@ -5,7 +5,7 @@ They read like the mathematics and know no layer kind, activation, loss or optim
 compiled once from its row and called by its address. All arrays of a step live in one workspace, laid
 out by a `Plan`; nothing is allocated.
 
-Names that stand open here (call_forward, coin, ...) are bound by `chainrule.planning`.
+Names that stand open here (call_forward, layer_key, ...) are bound by `chainrule.planning`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule import workspace
-from chainrule.native import flat, meet
+from chainrule.native import flat, meet, part, rows_of
 from chainrule.plan import (
     A_AT,
     ACTIVATE,
+    ALIGNED,
     BACKWARD,
     C0,
     C1,
     D_AT,
     DEACTIVATE,
+    DROP,
     DZ_AT,
     FIRST,
     FORWARD,
@@ -42,53 +44,49 @@ from chainrule.plan import (
     Y_AT,
     Z_AT,
 )
-from chainrule.workspace import gather, rows_of, share, weigh_rows
+from chainrule.workspace import gather, lanes, share, weigh_rows
 
 
-def drop(values, out, key, first, rate):
-    """out = values, each dropped or scaled up by its coin; `first` is the number of the first."""
-    up = out.dtype.type(1 / (1 - rate))
-    v, o = flat(values), flat(out)
-    for i in range(v.size):
-        if coin(key, np.uint64(first + i), rate):
-            o[i] = v[i] * up
-        else:
-            o[i] = 0
-
-
-def part(space, at, column, width, n, first, last):
-    """Rows first to last of a layer's array, or as many times its members; `width` values each."""
-    return rows_of(space.work, at[column], n, at[MEMBERS], at[width], first, last)
+def copy_entries(source, target):
+    """target = source, of one shape: to assign arrays would check that, which takes seconds to compile."""
+    s, t = flat(source), flat(target)
+    for i in range(s.size):
+        t[i] = s[i]
 
 
 def forward_pass(plan, theta, space, desk, n, first, last, seed, t, dropping):
     """Forward through the layers, of rows first to last; `dropping` is a factor on the rates of dropout."""
     for index in range(plan.layers.shape[0]):
         at = plan.layers[index]
-        X, Z = part(space, at, X_AT, INPUTS, n, first, last), part(space, at, Z_AT, UNITS, n, first, last)
-        call_forward(at[FORWARD], (X, theta[at[P0] : at[P1]], plan.sizes[at[S0] : at[S1]], Z))
-        A = part(space, at, A_AT, UNITS, n, first, last)
+        X = rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], first, last)
+        Z = rows_of(space.work, at[Z_AT], n, at[MEMBERS], at[UNITS], first, last)
+        call_forward(at[FORWARD], (X, part(theta, at[P0], at[P1]), part(plan.sizes, at[S0], at[S1]), Z))
+        A = rows_of(space.work, at[A_AT], n, at[MEMBERS], at[UNITS], first, last)
         if at[ACTIVATE] >= 0:
-            call_activate(at[ACTIVATE], (Z, plan.constants[at[C0] : at[C1]], A, desk.scratch))
+            call_activate(at[ACTIVATE], (Z, part(plan.constants, at[C0], at[C1]), A, desk.scratch))
         if at[D_AT] != at[A_AT]:
-            D, rate = part(space, at, D_AT, UNITS, n, first, last), plan.dropout[index] * dropping
+            D, rate = (
+                rows_of(space.work, at[D_AT], n, at[MEMBERS], at[UNITS], first, last),
+                plan.dropout[index] * dropping,
+            )
             if rate > 0:
                 key = layer_key(seed, np.uint64(t), np.uint64(index))
-                drop(A, D, key, first * at[MEMBERS] * at[UNITS], rate)
+                call_drop(plan.places[DROP], (A, D, key, first * at[MEMBERS] * at[UNITS], rate))
             else:
-                D[:] = A
+                copy_entries(A, D)
 
 
-def loss_pass(plan, space, desk, n, first, last, weighted, scale):
-    """The loss of rows first to last (not yet divided), and its derivative."""
+def loss_pass(plan, space, desk, losses, n, first, last, weighted, scale):
+    """The loss of each of the rows first to last (not yet divided), and its derivative."""
     layer = plan.layers[plan.layers.shape[0] - 1]
     K, members = plan.places[OUTPUTS], plan.places[PARTS]
     Z = rows_of(space.work, layer[D_AT], n, members, K, first, last)
     Y = rows_of(space.work, plan.places[Y_AT], n, members, K, first, last)
     dZ = rows_of(space.work, layer[DZ_AT], n, members, K, first, last)
-    w = space.weights[first * members : last * members] if weighted else space.weights[:0]
-    arguments = (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ, desk.scratch)
-    return call_loss(plan.loss[0], arguments)
+    first, last = first * members, last * members
+    w = part(space.weights, first, last) if weighted else part(space.weights, 0, 0)
+    L = part(losses, first, last)
+    call_loss(plan.loss[0], (Z, Y, w, w.dtype.type(scale), plan.loss_constants, dZ, desk.scratch, L))
 
 
 def backward_pass(plan, theta, space, n, first, last, seed, t, dropping):
@@ -98,18 +96,25 @@ def backward_pass(plan, theta, space, n, first, last, seed, t, dropping):
     """
     for index in range(plan.layers.shape[0] - 1, -1, -1):
         at = plan.layers[index]
-        dA, rate = part(space, at, DZ_AT, UNITS, n, first, last), plan.dropout[index] * dropping
+        dA, rate = (
+            rows_of(space.work, at[DZ_AT], n, at[MEMBERS], at[UNITS], first, last),
+            plan.dropout[index] * dropping,
+        )
         if rate > 0:
             key = layer_key(seed, np.uint64(t), np.uint64(index))
-            drop(dA, dA, key, first * at[MEMBERS] * at[UNITS], rate)
+            call_drop(plan.places[DROP], (dA, dA, key, first * at[MEMBERS] * at[UNITS], rate))
         if at[DEACTIVATE] >= 0:
-            Z, A = part(space, at, Z_AT, UNITS, n, first, last), part(space, at, A_AT, UNITS, n, first, last)
-            call_deactivate(at[DEACTIVATE], (Z, A, plan.constants[at[C0] : at[C1]], dA))
+            Z = rows_of(space.work, at[Z_AT], n, at[MEMBERS], at[UNITS], first, last)
+            A = rows_of(space.work, at[A_AT], n, at[MEMBERS], at[UNITS], first, last)
+            call_deactivate(at[DEACTIVATE], (Z, A, part(plan.constants, at[C0], at[C1]), dA))
         if index > plan.places[FIRST]:
-            X, before = part(space, at, X_AT, INPUTS, n, first, last), plan.layers[index - 1, DZ_AT]
+            X, before = (
+                rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], first, last),
+                plan.layers[index - 1, DZ_AT],
+            )
             dX = rows_of(space.work, before, n, at[MEMBERS], at[INPUTS], first, last)
-            p = theta[at[P0] : at[P1]]
-            call_backward(at[BACKWARD], (dA, X, p, plan.sizes[at[S0] : at[S1]], dX, p[:0]))
+            p = part(theta, at[P0], at[P1])
+            call_backward(at[BACKWARD], (dA, X, p, part(plan.sizes, at[S0], at[S1]), dX, part(p, 0, 0)))
 
 
 def load(plan, data, order, begin, n, first, last, space):
@@ -138,7 +143,7 @@ def penalise(plan, theta, gradient, start, stop, scale):
         for s in range(plan.segments.shape[0]):
             begin, end = max(plan.segments[s, 0], start), min(plan.segments[s, 1], stop)
             if plan.segments[s, 2] == 0 and begin < end:
-                w, g = theta[begin:end], gradient[begin - start : end - start]
+                w, g = part(theta, begin, end), part(gradient, begin - start, end - start)
                 total += call_penalty(plan.penalties[q], (w, w.dtype.type(strength), g))
     return total
 
@@ -147,7 +152,8 @@ def prepare(method, desk, rate, decay, t):
     """What the optimiser's step takes for each group of parameters, at a learning rate and a decay."""
     for group in range(method.factors.shape[0]):
         values = desk.parameters[group]
-        values[:] = method.parameters
+        for k in range(values.size):
+            values[k] = method.parameters[k]
         if method.decay[0] >= 0:
             values[method.decay[0]] *= decay * method.factors[group, 1]
         arguments = (rate * method.factors[group, 0], t, values, desk.scalars[group])
@@ -159,19 +165,25 @@ def move(method, theta, gradient, slots, start, stop, scalars):
     for s in range(method.segments.shape[0]):
         begin, end = max(method.segments[s, 0], start), min(method.segments[s, 1], stop)
         if begin < end:
-            w, g = theta[begin:end], gradient[begin - start : end - start]
+            w, g = part(theta, begin, end), part(gradient, begin - start, end - start)
             arguments = (w, g, slots, begin, scalars[method.segments[s, 2]])
             call_update(method.address[0], arguments)
 
 
 def pieces(plan, index, rank, count):
-    """A member's slices of a layer's parameters: the first, the one after the last, how many at once."""
+    """A member's slices of a layer's parameters: the first, the one after the last, how many at once.
+
+    As many at once as make whole blocks, of ALIGNED slices or a power of two, whoever else works.
+    """
     at = plan.layers[index]
-    if at[SLICES] == ROWS:
-        first, last = share(at[INPUTS], rank, count)
-        return first, last, max(1, PIECE // at[UNITS])
-    mine = at[SLICES] == WHOLE and rank == index % count
-    return 0, 1 if mine else 0, 1
+    if at[SLICES] != ROWS:
+        mine = at[SLICES] == WHOLE and rank == index % count
+        return 0, 1 if mine else 0, 1
+    first, last = share(at[INPUTS], rank, count)
+    most = PIECE // at[UNITS]
+    if most >= ALIGNED:
+        return first, last, most // ALIGNED * ALIGNED
+    return first, last, 4 if most >= 4 else (2 if most >= 2 else 1)
 
 
 def piece_gradient(plan, theta, space, n, index, first, last, gradient):
@@ -181,63 +193,81 @@ def piece_gradient(plan, theta, space, n, index, first, last, gradient):
     its own equation serves; what that says of b holds for the whole, and counts with the last slice.
     """
     at = plan.layers[index]
-    dZ, X = part(space, at, DZ_AT, UNITS, n, 0, n), part(space, at, X_AT, INPUTS, n, 0, n)
-    p, sizes = theta[at[P0] : at[P1]], plan.sizes[at[S0] : at[S1]]
+    dZ, X = (
+        rows_of(space.work, at[DZ_AT], n, at[MEMBERS], at[UNITS], 0, n),
+        rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], 0, n),
+    )
+    p, sizes = part(theta, at[P0], at[P1]), part(plan.sizes, at[S0], at[S1])
     if at[SLICES] != ROWS:
-        call_backward(at[BACKWARD], (dZ, X, p, sizes, X[:0], gradient[: p.size]))
+        call_backward(at[BACKWARD], (dZ, X, p, sizes, X[:0], part(gradient, 0, p.size)))
         return at[P0], at[P1]
     begin, end = first * at[UNITS], last * at[UNITS]
     rest = p.size - at[INPUTS] * at[UNITS]
-    dp = gradient[: end - begin + rest]
+    dp = part(gradient, 0, end - begin + rest)
     call_backward(at[BACKWARD], (dZ, X[:, first:last], p, sizes, X[:0], dp))
     return at[P0] + begin, at[P0] + end + (rest if last == at[INPUTS] else 0)
 
 
-def update_pass(plan, method, theta, slots, space, desk, team, n, rank, count, scale):
-    """The gradient of a member's parameters, their penalties and their step; returns the penalties.
+def penalise_blocks(plan, theta, gradient, penalties, index, first, last, start, stop, scale):
+    """The penalties of slices first to last of a layer, whose parameters are start to stop.
+
+    Each block of slices has its own sum, so that the sum of these is the same whoever works.
+    """
+    size = plan.layers[index, UNITS]
+    for begin in range(first, last, ALIGNED):
+        end = stop if begin + ALIGNED >= last else start + (begin + ALIGNED - first) * size
+        at = start + (begin - first) * size
+        penalties[begin] = penalise(plan, theta, gradient[at - start :], at, end, scale)
+
+
+def keep_blocks(plan, gradient, team, before, index, first, last, start, stop):
+    """Keep the gradient of slices first to last of a layer, and for each block the sum of its squares."""
+    size = plan.layers[index, UNITS]
+    for begin in range(first, last, ALIGNED):
+        end = stop if begin + ALIGNED >= last else start + (begin + ALIGNED - first) * size
+        square = 0.0
+        for i in range(start + (begin - first) * size, end):
+            g = gradient[i - start]
+            team.gradient[i] = g
+            square += float(g) * float(g)
+        team.squares[before + begin] = square
+
+
+def shorten(team, rank, count, size, most):
+    """Shorten a member's part of the gradient, if all of it is too long; returns where the part lies."""
+    if count > 1:
+        meet(team.counters, count)
+    length = np.sqrt(lanes(team.squares))
+    factor = most / length if length > most else 1.0
+    first, last = share(size, rank, count)
+    mine = part(team.gradient, first, last)
+    for i in range(mine.size):
+        mine[i] *= factor
+    return first, last
+
+
+def update_pass(plan, method, theta, slots, space, desk, team, n, rank, scale):
+    """The gradient of a member's parameters, their penalties and their step.
 
     If the gradient's length is limited, it is kept until all of it is known.
     """
-    total, square = 0.0, 0.0
+    before, count, clip = 0, team.count[0], method.clip[0]
     for index in range(plan.layers.shape[0]):
         first, last, most = pieces(plan, index, rank, count)
         for begin in range(first, last, most):
             end = min(begin + most, last)
             start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
-            total += penalise(plan, theta, desk.gradient, start, stop, scale)
-            if method.clip[0] > 0:
-                square += keep(desk.gradient, team.gradient, start, stop)
+            if plan.penalties.size > 0:
+                penalties = team.penalties[before:]
+                penalise_blocks(plan, theta, desk.gradient, penalties, index, begin, end, start, stop, scale)
+            if clip > 0:
+                keep_blocks(plan, desk.gradient, team, before, index, begin, end, start, stop)
             else:
                 move(method, theta, desk.gradient, slots, start, stop, desk.scalars)
-    if method.clip[0] > 0:
-        team.squares[rank, 0] = square
-        if count > 1:
-            meet(team.counters, count)
-        length = np.sqrt(gathered(team.squares))
-        shorten = method.clip[0] / length if length > method.clip[0] else 1.0
-        first, last = share(theta.size, rank, count)
-        mine = team.gradient[first:last]
-        for i in range(mine.size):
-            mine[i] *= shorten
-        move(method, theta, mine, slots, first, last, desk.scalars)
-    return total
-
-
-def keep(gradient, whole, start, stop):
-    """Keep the gradient of parameters start to stop; returns the sum of its squares."""
-    into, square = whole[start:stop], 0.0
-    for i in range(into.size):
-        into[i] = gradient[i]
-        square += float(gradient[i]) * float(gradient[i])
-    return square
-
-
-def gathered(shares):
-    """The sum over the members, in their order."""
-    total = 0.0
-    for rank in range(shares.shape[0]):
-        total += shares[rank, 0]
-    return total
+        before += plan.layers[index, INPUTS]
+    if clip > 0:
+        first, last = shorten(team, rank, count, theta.size, clip)
+        move(method, theta, part(team.gradient, first, last), slots, first, last, desk.scalars)
 
 
 def add_gradient(plan, theta, gradient, space, desk, n, rank, count, anew):
@@ -247,11 +277,11 @@ def add_gradient(plan, theta, gradient, space, desk, n, rank, count, anew):
         for begin in range(first, last, most):
             end = min(begin + most, last)
             start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
-            into = gradient[start:stop]
-            if anew:
-                into[:] = 0
-            for i in range(into.size):
-                into[i] += desk.gradient[i]
+            for i in range(stop - start):
+                if anew:
+                    gradient[start + i] = desk.gradient[i]
+                else:
+                    gradient[start + i] += desk.gradient[i]
 
 
 def predict_pass(plan, space, desk, n, out):
@@ -259,10 +289,10 @@ def predict_pass(plan, space, desk, n, out):
     at, K, members = plan.layers[plan.layers.shape[0] - 1], plan.places[OUTPUTS], plan.places[PARTS]
     Z = rows_of(space.work, at[D_AT], n, members, K, 0, n)
     if members == 1:
-        call_activate(plan.loss[1], (Z, plan.loss_constants[:0], out, desk.scratch))
+        call_activate(plan.loss[1], (Z, part(plan.loss_constants, 0, 0), out, desk.scratch))
         return
     each = rows_of(space.work, at[DZ_AT], n, members, K, 0, n)
-    call_activate(plan.loss[1], (Z, plan.loss_constants[:0], each, desk.scratch))
+    call_activate(plan.loss[1], (Z, part(plan.loss_constants, 0, 0), each, desk.scratch))
     for i in range(n):
         for k in range(K):
             total = 0.0
@@ -272,6 +302,7 @@ def predict_pass(plan, space, desk, n, out):
 
 
 HELPERS = (
-    *workspace.HELPERS, part, drop, forward_pass, loss_pass, backward_pass, load, penalty_scale, penalise,
-    prepare, move, pieces, piece_gradient, keep, gathered, update_pass, add_gradient, predict_pass,
+    *workspace.HELPERS, copy_entries, forward_pass, loss_pass, backward_pass, load, penalty_scale,
+    penalise, prepare, move, pieces, piece_gradient, penalise_blocks, keep_blocks, shorten, update_pass,
+    add_gradient, predict_pass,
 )  # fmt: skip

@@ -14,10 +14,10 @@ COLUMNS = 19
 ) = range(COLUMNS)  # fmt: skip
 NONE, WHOLE, ROWS = range(3)
 RATE, DECAY, DROPOUT = range(3)  # rows of what is scheduled for each step
-# Entries of Plan.places: where Y is, columns in all, the network's members and outputs, and the first layer
-# that learns.
-Y_AT, WIDTH, PARTS, OUTPUTS, FIRST = range(5)
-ALIGNED = 8  # rows are shared out in multiples of this
+# Entries of Plan.places: where Y is, columns in all, the network's members and outputs, the first layer that
+# learns, and the address of dropout.
+Y_AT, WIDTH, PARTS, OUTPUTS, FIRST, DROP = range(6)
+ALIGNED = 8  # rows are shared out in multiples of this, and slices of parameters, which are summed so, too
 PIECE = 1 << 17  # most parameters whose gradient is in the scratch at once
 
 
@@ -67,10 +67,11 @@ class Desk(NamedTuple):
 class Team(NamedTuple):
     """The threads that share a step."""
 
+    count: Any  # int64 (1,)
     counters: Any  # int64: where they meet
-    losses: Any  # float64 (count, LINE): each member's share of the loss
-    penalties: Any  # likewise of the penalties
-    squares: Any  # likewise of the squares of the gradient, where its length is limited
+    losses: Any  # float64: the loss of each row
+    penalties: Any  # float64: the penalties of each block of parameters
+    squares: Any  # likewise the squares of the gradient, where its length is limited
     gradient: Any  # then, of all parameters
 
 

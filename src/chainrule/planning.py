@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 from numba.extending import register_jitable
 
-from chainrule import entry_templates, passes, templates, workspace
+from chainrule import entry_templates, passes, products, templates, workspace
 from chainrule import loops as loop_module
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
@@ -76,7 +76,8 @@ def signatures(dtype: str) -> dict[str, Any]:
         "call_backward": types.void(M, k["A"], V, k["I"], M, V),
         "call_activate": types.void(M, V, M, R),
         "call_deactivate": types.void(M, M, V, M),
-        "call_loss": real(M, M, V, F, V, M, R),
+        "call_drop": types.void(M, M, types.uint64, integer, real),
+        "call_loss": types.void(M, M, V, F, V, M, R, R),
         "call_penalty": real(V, F, V),
         "call_update": types.void(V, V, M, integer, V),
         "call_scalars": types.void(real, integer, R, V),
@@ -90,7 +91,7 @@ def loops(dtype: str) -> SimpleNamespace:
     scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
     if COMPILED:
         scope.update(integers_at=vectors("int64"), reals_at=vectors("float64"), numbers_at=vectors(dtype))
-    scope.update(layer_key=specialise(stream_key, literals=False), coin=specialise(kept, literals=False))
+    scope.update(layer_key=specialise(stream_key, literals=False))
     for helper in (*passes.HELPERS, *loop_module.HELPERS):
         scope[helper.__name__] = register_jitable(rebind(helper, scope))
     made = {
@@ -104,6 +105,7 @@ def loops(dtype: str) -> SimpleNamespace:
 
 
 def _address(sort: str, dtype: str, template: Any, **parts: Any) -> int:
+    products.ready(dtype)
     return address_of(bind(template, dtype, **parts), signatures(dtype)[sort])
 
 
@@ -178,6 +180,11 @@ def _loss_address(value: Any, slope: Any, coupled: bool, count: int, dtype: str)
 
 
 @lru_cache
+def _dropout_address(dtype: str) -> int:
+    return _address("call_drop", dtype, templates.layer_drop, coin=kept)
+
+
+@lru_cache
 def _penalty_address(name: str, dtype: str) -> int:
     row = PENALTIES[name]
     return _address("call_penalty", dtype, templates.penalty, value=row.value, slope=row.slope)
@@ -249,7 +256,8 @@ def make_plan(objective: Objective) -> Plan:
         column += units
     learns = np.flatnonzero(table[:, SLICES] != NONE)
     first = int(learns[0]) if len(learns) else len(network.layers)
-    places = np.array([outputs_at, column, network.members, network.outputs, first])
+    drop = _dropout_address(dtype) if any(layer.dropout for layer in network.layers) else -1
+    places = np.array([outputs_at, column, network.members, network.outputs, first, drop])
     strengths = {name: s for name, s in objective.strengths.items() if s}
     return Plan(
         layers=table,

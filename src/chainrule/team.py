@@ -1,8 +1,7 @@
-"""Threads that share the work of a compiled run, each with a BLAS of one thread.
+"""Threads that share the work of a compiled run, as many as BLAS, which it does without, is allowed.
 
-Matrix products of BLAS with threads of its own would wait for these at each product; the run's own threads
-wait twice a step. They are started once and kept. Where several fits run at once, each in a thread of its
-own, one has the team and the others work alone.
+They wait for each other twice a step, are started once and kept. Where several fits run at once, each in a
+thread of its own, one has the team and the others work alone.
 """
 
 from __future__ import annotations
@@ -20,9 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 @lru_cache(maxsize=1)
 def blas() -> Any:
-    """The controller of all BLAS libraries: NumPy's, and SciPy's, which compiled code calls."""
-    import scipy.linalg.cython_blas  # noqa: F401 - only a library that is loaded can be controlled
-
+    """The controller of the BLAS libraries, NumPy's at least."""
     return ThreadpoolController().select(user_api="blas")
 
 
@@ -53,7 +50,7 @@ class Quiet:
         """The number of threads that BLAS would use outside: what the user, or a pool of workers, allows."""
         with self.lock:
             now = self.before if self.inside else [library.num_threads for library in blas().lib_controllers]
-        return max(now, default=1)
+        return max(now, default=processors())
 
 
 class Crew:
@@ -87,15 +84,11 @@ def allowed() -> int:
 
 @contextmanager
 def gathered(wanted: int) -> Iterator[int]:
-    """Inside, BLAS has one thread, and the team is there in the number that is yielded: at most `wanted`.
-
-    It is 1 where the team is busy.
-    """
+    """Inside, the team is there in the number that is yielded: at most `wanted`, and 1 where it is busy."""
     count = min(wanted, allowed()) if wanted > 1 else 1
     mine = count > 1 and CREW.lock.acquire(blocking=False)
     try:
-        with QUIET:
-            yield count if mine else 1
+        yield count if mine else 1
     finally:
         if mine:
             CREW.lock.release()

@@ -7,10 +7,12 @@ Names that a template leaves open (f, slope, value, step, N, ...) are bound by `
 
 from __future__ import annotations
 
+import numpy as np
+
 from chainrule.elementary import inlined
 from chainrule.equation import exp, log1p
 from chainrule.kernels import fixed
-from chainrule.native import flat, matrix_at
+from chainrule.native import flat, matrix_at, part
 
 TINY = 2.0**-960
 RAISED = 2.0**100
@@ -22,6 +24,17 @@ def layer_forward(X, p, sizes, Z):
 
 def layer_backward(dZ, X, p, sizes, dX, dp):
     f(dZ, X, p, dX, dp, *fixed(sizes, N))
+
+
+def layer_drop(values, out, key, first, rate):
+    """out = values, each dropped or scaled up by its coin; `first` is the number of the first."""
+    up = out.dtype.type(1 / (1 - rate))
+    v, o = flat(values), flat(out)
+    for i in range(v.size):
+        if coin(key, np.uint64(first + i), rate):
+            o[i] = v[i] * up
+        else:
+            o[i] = 0
 
 
 def activate_entries(Z, c, A, S):
@@ -97,8 +110,11 @@ def block_of(S, K, step):
     """Of a scratch: two matrices with `step` columns, and four rows."""
     size, matrices = K * step, 2 * K * step
     z, e = matrix_at(S, 0, K, step), matrix_at(S, size, K, step)
-    m, r = S[matrices : matrices + step], S[matrices + step : matrices + 2 * step]
-    q, s = S[matrices + 2 * step : matrices + 3 * step], S[matrices + 3 * step : matrices + 4 * step]
+    m, r = part(S, matrices, matrices + step), part(S, matrices + step, matrices + 2 * step)
+    q, s = (
+        part(S, matrices + 2 * step, matrices + 3 * step),
+        part(S, matrices + 3 * step, matrices + 4 * step),
+    )
     return z, e, m, r, q, s
 
 
@@ -125,48 +141,39 @@ def deactivate_coupled(Z, A, c, dA):
             dA[i, k] = pullback(A[i, k], dA[i, k], s)
 
 
-@inlined
-def lanes(values):
-    """The sum of the values in eight lanes: one after the other each would wait for the one before."""
-    n = values.size // 8 * 8
-    a = b = c = d = e = f = g = h = 0.0
-    for i in range(0, n, 8):
-        a, b, c, d = a + values[i], b + values[i + 1], c + values[i + 2], d + values[i + 3]
-        e, f, g, h = e + values[i + 4], f + values[i + 5], g + values[i + 6], h + values[i + 7]
-    for i in range(n, values.size):
-        a += values[i]
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
-
-
-def weigh(values, w, scale, dZ):
-    """The sum of the values, each row by its weight; the derivatives are weighted in place.
+def weigh(values, w, scale, dZ, L):
+    """The loss of each row, from those of its outputs, by its weight; the derivatives are weighted in place.
 
     No weights stand for ones.
     """
     K, d = dZ.shape[1], flat(dZ)
+    for i in range(dZ.shape[0]):
+        total = 0.0
+        for k in range(K):
+            total += values[i * K + k]
+        L[i] = total
     if w.size == 0:
         for i in range(d.size):
             d[i] *= scale
-        return lanes(values[: d.size])
+        return
     for i in range(dZ.shape[0]):
         g = w[i] * scale
+        L[i] *= w[i]
         for k in range(K):
             dZ[i, k] *= g
-            values[i * K + k] *= w[i]
-    return lanes(values[: d.size])  # in the same order as without weights
 
 
-def loss_entries(Z, Y, w, scale, c, dZ, S):
+def loss_entries(Z, Y, w, scale, c, dZ, S, L):
     z, y, d, constants = flat(Z), flat(Y), flat(dZ), fixed(c, N)
     for i in range(z.size):
         d[i] = slope(wide(z[i]), wide(y[i]), *constants)
     for i in range(z.size):
         S[i] = value(wide(z[i]), wide(y[i]), *constants)
-    return weighted(S, w, scale, dZ)
+    weighted(S, w, scale, dZ, L)
 
 
-def loss_coupled(Z, Y, w, scale, c, dZ, S):
-    n, K, total = Z.shape[0], Z.shape[1], 0.0
+def loss_coupled(Z, Y, w, scale, c, dZ, S, L):
+    n, K = Z.shape
     step = block_rows(K)
     z, e, m, r, q, s = block_of(S, K, step)
     rest = S[(2 * K + 4) * step :]
@@ -184,13 +191,12 @@ def loss_coupled(Z, Y, w, scale, c, dZ, S):
                 e[k, i] = slope(e[k, i], y[k, i], r[i], q[i])
         for i in range(rows):
             share = w[start + i] if w.size > 0 else 1.0
-            total += g[i] * share
+            L[start + i] = g[i] * share
             g[i] = share * scale
-        part = dZ[start : start + rows]
+        into = dZ[start : start + rows]
         for i in range(rows):
             for k in range(K):
-                part[i, k] = e[k, i] * g[i]
-    return total
+                into[i, k] = e[k, i] * g[i]
 
 
 def penalty(w, strength, g):

@@ -13,6 +13,9 @@ from chainrule import equation
 from chainrule.elementary import WIDE
 from chainrule.native import COMPILED, matrix_at, product
 
+# What compiled code puts in the place of these, without a function between.
+DIRECT = {equation.dot: product, equation.matrix: matrix_at}
+
 
 def like(x: Any, value: Any) -> Any:
     """The number in the type of x."""
@@ -63,14 +66,6 @@ if COMPILED:
     def _where(condition, a, b):
         return lambda condition, a, b: a if condition else b
 
-    @overload(equation.dot)
-    def _dot(A, B, out):
-        return lambda A, B, out: product(A, B, out)
-
-    @overload(equation.matrix)
-    def _matrix(p, first, rows, columns):
-        return lambda p, first, rows, columns: matrix_at(p, first, rows, columns)
-
     @overload(equation.add_to_rows)
     def _add_to_rows(Z, b):
         def impl(Z, b):
@@ -84,7 +79,8 @@ if COMPILED:
     def _column_sums(Z, out):
         # Eight rows at a time: the rows of small networks are too short to fill a loop of vectors.
         def impl(Z, out):
-            out[:] = 0
+            for j in range(out.size):
+                out[j] = 0
             n = Z.shape[0] // 8 * 8
             for i in range(0, n, 8):
                 r, s, t, u = Z[i], Z[i + 1], Z[i + 2], Z[i + 3]

@@ -1,19 +1,10 @@
 # mypy: disable-error-code="no-untyped-call"
-"""Data and room in the compiled loops: views of the workspace, shares of rows, gathered batches."""
+"""Data in the compiled loops: shares of rows, gathered batches."""
 
 from __future__ import annotations
 
-from chainrule.native import borrowed, matrix_at
-from chainrule.plan import ALIGNED, Desk, Plan, Rows, Space, Team
-
-
-def rows_of(work, column, n, members, width, first, last):
-    """Rows first to last of an array of n rows at a column of the workspace.
-
-    Where a row has several members of `width` values each, these count as rows.
-    """
-    begin = column * n + first * members * width
-    return matrix_at(work, begin, (last - first) * members, width)
+from chainrule.native import flat, part
+from chainrule.plan import ALIGNED
 
 
 def share(total, rank, count):
@@ -26,14 +17,16 @@ def share(total, rank, count):
 
 def gather(data, order, begin, X, Y):
     """Copy the rows order[begin : begin + n] into the workspace."""
-    rows = order[begin : begin + X.shape[0]]
+    rows = part(order, begin, begin + X.shape[0])
     if data.starts.size == 0:
         for i in range(rows.size):
             source, target = data.X[rows[i]], X[i]
             for j in range(target.size):
                 target[j] = source[j]
     else:
-        X[:] = 0
+        x = flat(X)
+        for i in range(x.size):
+            x[i] = 0
         for i in range(rows.size):
             target = X[i]
             for at in range(data.starts[rows[i]], data.starts[rows[i] + 1]):
@@ -68,29 +61,16 @@ def total_weight(data, order, members):
     return total
 
 
-def lent(plan, data, space, desk, team):
-    """The same without reference counts; the caller keeps them alive."""
-    return (
-        Plan(
-            borrowed(plan.layers), borrowed(plan.constants), borrowed(plan.sizes), borrowed(plan.dropout),
-            borrowed(plan.loss),
-            borrowed(plan.loss_constants), borrowed(plan.penalties), borrowed(plan.strengths),
-            borrowed(plan.segments), borrowed(plan.places), borrowed(plan.per_batch),
-        ),
-        Rows(
-            borrowed(data.X), borrowed(data.values), borrowed(data.columns), borrowed(data.starts),
-            borrowed(data.Y), borrowed(data.weights),
-        ),
-        Space(borrowed(space.work), borrowed(space.weights)),
-        Desk(
-            borrowed(desk.scratch), borrowed(desk.gradient), borrowed(desk.scalars),
-            borrowed(desk.parameters),
-        ),
-        Team(
-            borrowed(team.counters), borrowed(team.losses), borrowed(team.penalties), borrowed(team.squares),
-            borrowed(team.gradient),
-        ),
-    )  # fmt: skip
+def lanes(values):
+    """The sum of the values in eight lanes: one after the other each would wait for the one before."""
+    n = values.size // 8 * 8
+    a = b = c = d = e = f = g = h = 0.0
+    for i in range(0, n, 8):
+        a, b, c, d = a + values[i], b + values[i + 1], c + values[i + 2], d + values[i + 3]
+        e, f, g, h = e + values[i + 4], f + values[i + 5], g + values[i + 6], h + values[i + 7]
+    for i in range(n, values.size):
+        a += values[i]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
-HELPERS = (rows_of, share, gather, weigh_rows, total_weight, lent)
+HELPERS = (share, gather, weigh_rows, total_weight, lanes)

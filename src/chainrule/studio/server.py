@@ -11,7 +11,7 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
-import scipy.linalg  # noqa: F401 - loads the BLAS that is called, before its threads are limited
+import scipy.linalg  # noqa: F401 - loads its BLAS before threads are limited, which limits training's too
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
