@@ -36,3 +36,22 @@ def test_what_lives_in_one_process_is_left_out(model):
     for name in LIVE:
         with pytest.raises(FileError, match="options that no file holds"):
             MLPClassifier.from_contents({**metadata, "options": {**metadata["options"], name: None}}, arrays)
+
+
+@pytest.mark.parametrize(
+    "kind", [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)] + ["float32", "float64"]
+)
+def test_labels_keep_their_type(model, kind):
+    metadata, arrays = model.to_contents()
+    arrays = {**arrays, "classes": np.array([0, 1], "f8" if "float" in kind else "i8")}
+    again = MLPClassifier.from_contents({**metadata, "classes": kind}, arrays)
+    assert again.classes_.dtype == kind
+    assert again.predict(np.zeros((1, 3))).dtype == kind
+
+
+def test_an_unknown_type_of_labels_is_refused(model):
+    metadata, arrays = model.to_contents()
+    arrays = {**arrays, "classes": np.arange(2)}
+    for kind in ("int33", "object", "complex128"):
+        with pytest.raises(FileError, match="its labels are of an unknown type"):
+            MLPClassifier.from_contents({**metadata, "classes": kind}, arrays)
