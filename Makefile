@@ -57,7 +57,7 @@ coverage: $(DEV_DEPS) ## run the tests without the compiler and measure coverage
 trust: $(DEV_DEPS) ## measure what is promised: correctness, determinism, bad input
 	@$(BIN)/python -m benchmarks.trust $(TRUST)
 
-trust-long: $(DEV_DEPS) ## the same at full counts: half an hour (TRUST="--write" renews docs/trust.md)
+trust-long: $(DEV_DEPS) ## the same with all mutants: half an hour (TRUST="--write" renews docs/trust.md)
 	@$(BIN)/python -m benchmarks.trust --long $(TRUST)
 
 format: $(DEV_DEPS) ## sort the imports and format the code

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from faults import N, X, c, clf, put, refused, reg, right, same, y
+from sklearn.metrics import accuracy_score
 
 from chainrule import MLPClassifier
 
@@ -37,6 +40,18 @@ refused("labels: mixed", lambda: clf().fit(X, [1, "n", "y"] * 20), "y[0] is 1", 
 refused("labels: fractions", lambda: clf().fit(X, y), "continuous", "y[0] is 2.2", "MLPRegressor")
 refused("labels: dicts", lambda: clf().fit(X, [{}] * N), "y[0]", "dict", "must be texts")
 refused("labels: NaN among texts", lambda: clf().fit(X, ["n", np.nan] * 30), "y[1]", "nan", "Leave out")
+refused("labels: dates of NumPy", lambda: clf().fit(X, c.astype("M8[D]")), "datetime64[D]", "must be texts")
+refused(
+    "labels: numbers as objects", lambda: clf().fit(X, c.astype(object)), "array of objects", "astype(int)"
+)
+refused("labels: past 64 bits", lambda: clf().fit(X, [10**30 * int(v) for v in c]), "objects", "astype(str)")
+refused("labels: NUL at the end", lambda: clf().fit(X, ["b", "b\0"] * 30), "y[1] is 'b\\x00'", "cut off")
+refused("labels: a generator", lambda: clf().fit(X, iter(c)), "y is a", "must be texts")
+refused("labels: inf", lambda: clf().fit(X, np.where(c, np.inf, 0.0)), "y[0]", "inf", "Leave out")
+refused(
+    "labels: two columns", lambda: clf().fit(X, np.c_[c * 3, c]), "2 columns of labels", "MultiLabelBinarizer"
+)
+right("labels: nullable", lambda: clf().fit(X, pd.Series(c, dtype="Int64")).classes_.tolist() == [0, 1])
 right("one class", lambda: one_class())
 refused(
     "a class with one row, and stopping early",
@@ -118,6 +133,12 @@ for label, value in {"NaN": np.nan, "inf": np.inf}.items():
         "must be finite",
         "leave such rows out",
     )
+refused("complex weights", lambda: reg().fit(X, y, WEIGHTS + 0j), "sample_weight", "complex", "Give real")
+for label, value in {"too large": 1e308, "too small": 1e-320}.items():
+    refused(f"weights {label}", lambda v=value: reg().fit(X, y, WEIGHTS * v), f"{value:g}", "by one factor")
+refused(
+    "weights too large for float32", lambda: reg().fit(X.astype("f4"), y, WEIGHTS * 1e39), "1e+39", "float32"
+)
 refused("all weights zero", lambda: clf().fit(X, c, 0 * WEIGHTS), "at least one", "zero", "must count")
 refused(
     "too few weights", lambda: reg().fit(X, y, WEIGHTS[:5]), "(5,)", "expected (60,)", "each of the 60 rows"
@@ -220,3 +241,53 @@ refused(
     "validation_data's y is nan in row 3",
     "leave out",
 )
+
+# ---------------------------------------------------------------- metrics and callbacks
+
+JUDGES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "a text": ({"metric": lambda a, b: "x"}, ("validation_score", "must return a number", "'x'")),
+    "None": ({"metric": lambda a, b: None}, ("validation_score", "must return a number", "None")),
+    "an array": ({"metric": lambda a, b: np.ones(3)}, ("validation_score", "a number", "array([1.")),
+    "of probabilities": (
+        {"metric": "roc_auc"},
+        ("'roc_auc'", "MLPRegressor predicts no probabilities", "another"),
+    ),
+    "twice": ({"track": ["r2", "r2"]}, ("track", "two metrics of the name 'r2'", "leave one out")),
+    "two functions without names": (
+        {"track": [lambda a, b: 1.0, lambda a, b: 2.0]},
+        ("'<lambda>'", "other names"),
+    ),
+}
+for label, (options, words) in JUDGES.items():
+    refused(
+        f"a metric: {label}", lambda options=options: reg(early_stopping=True, **options).fit(X, y), *words
+    )
+right("a metric that is tracked and stopped by", lambda: counted(metric="accuracy", track=["accuracy"]))
+right("a loss that is tracked and stopped by", lambda: counted(metric="loss", track=["loss"]))
+right("a metric without a name", lambda: counted(track=[partial(accuracy_score, normalize=True)]))
+refused("a callback that raises", lambda: clf(callbacks=[raising]).fit(X, c), "of the callback")
+right("after a callback that raised", lambda: usable())
+refused(
+    "a callback that writes to the weights",
+    lambda: clf(callbacks=[lambda epoch: epoch.theta.fill(0)]).fit(X, c),
+    "read-only",
+)
+
+
+def counted(**options: Any) -> bool:
+    """Each figure of the history has an entry for each epoch."""
+    model = clf(early_stopping=True, **options).fit(X, c)
+    return len(model.history_) > 1 and {len(v) for v in model.history_.values()} == {model.n_iter_}
+
+
+def raising(epoch: Any) -> None:
+    raise ValueError("the fault of the callback")
+
+
+def usable() -> bool:
+    """The weights are those of the last epoch; diagnosis and files still work."""
+    model = clf(callbacks=[raising])
+    with suppress(ValueError):
+        model.fit(X, c)
+    again = MLPClassifier.from_contents(*model.to_contents())
+    return model.diagnose() is not None and same(model.predict_proba(X), again.predict_proba(X))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fault_files
 import fault_labels
 import fault_runs
 import fault_tabular
 import fault_values
 from faults import CASES, Case, flaw
 
-SOURCES = (fault_values, fault_labels, fault_runs, fault_tabular)  # each adds its own when it is imported
+SOURCES = (fault_values, fault_labels, fault_runs, fault_files, fault_tabular)  # each adds its own when imported
 
 __all__ = ["CASES", "SOURCES", "Case", "flaw"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from faults import N, X, c, clf, frame, put, refused, reg, right, same, warned, y
 from scipy import sparse
 
@@ -275,4 +276,56 @@ refused(
     "same name",
     "X",
     "Rename",
+)
+
+# ---------------------------------------------------------------- what cannot be trusted
+
+
+def damaged(kind: str, part: str, place: int, value: int) -> Any:
+    """A sparse matrix with an index that leads out of it: read or written, it would be other memory."""
+    matrix = getattr(sparse, f"{kind}_matrix")(X)
+    getattr(matrix, part)[place] = value
+    return matrix
+
+
+DAMAGED = (
+    ("csr", "indices", 3, 77),
+    ("csr", "indices", 3, -5),
+    ("csr", "indptr", 3, 10**6),
+    ("csr", "indptr", 3, -4),
+    ("csr", "indptr", 0, 1),
+    ("csr", "indptr", -1, 10**6),
+    ("csc", "indices", 0, 99),
+    ("coo", "row", 0, 99),
+    ("coo", "col", 0, -1),
+)
+for case in DAMAGED:
+    refused(
+        f"sparse: {case}",
+        lambda case=case: reg().fit(X, y).predict(damaged(*case)),
+        "X is a damaged sparse matrix",
+        "Make it anew",
+    )
+refused("sparse: fit", lambda: reg().fit(damaged(*DAMAGED[0]), y), "X is a damaged sparse matrix", "Make it")
+right(
+    "sparse: an empty one",
+    lambda: same(*(reg().fit(X, y).predict(rows) for rows in (sparse.csr_matrix((3, 4)), np.zeros((3, 4))))),
+)
+refused("a lazy frame", lambda: reg().fit(pl.DataFrame(X).lazy(), y), "X is a LazyFrame", "X.collect()")
+refused(
+    "a structured array",
+    lambda: reg().fit(np.zeros(N, [("a", float), ("b", float)]), y),
+    "structured array",
+    "data frame",
+)
+refused("a text for all of X", lambda: reg().fit("abc", y), "X is 'abc'", "where a number belongs")
+refused("y from a generator", lambda: reg().fit(X, iter(y)), "y is a", "no sequence", "list(y)")
+for label, act in {
+    "X": lambda: reg().fit([[10**400] * 4] * N, y),
+    "y": lambda: reg().fit(X, [10**400] * N),
+}.items():
+    refused(f"whole numbers past every float in {label}", act, f"{label}[0", "is 1000", "scale it")
+right(
+    "nullable numbers of pandas",
+    lambda: same(reg().fit(frame.astype("Float64"), y).theta_, reg().fit(frame, y).theta_),
 )

@@ -509,7 +509,7 @@ def test_damage_that_the_digest_covers_up_is_refused_or_does_no_harm(begun):
 
 
 def test_damage_is_said():
-    found = files.corruption(100, 50, 20, step=97, longest=10)
+    found = files.corruption(100, 50, 20, step=97)
     assert found.passed, found.text
 
 

@@ -321,3 +321,14 @@ def test_only_files_are_replaced(tmp_path):
     with pytest.raises(NotADirectoryError):
         store.write(tmp_path / "pipe" / "model", "K", {}, {})
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.skipif(leftovers.fcntl is None, reason="there are no such locks")
+def test_a_file_that_is_just_being_removed_is_not_claimed(tmp_path):
+    """Whoever removes a leftover has locked it first."""
+    path = tmp_path / "new"
+    with open(path, "wb") as new, open(path, "rb") as seen:
+        leftovers.fcntl.flock(seen, leftovers.fcntl.LOCK_SH)
+        assert not leftovers.claim(new.fileno())
+        leftovers.fcntl.flock(seen, leftovers.fcntl.LOCK_UN)
+        assert leftovers.claim(new.fileno())

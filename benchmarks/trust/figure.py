@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,9 @@ def take(figure: Figure, long: bool) -> Line:
     except Exception as error:  # noqa: BLE001 - the other figures are still worth having
         measured = Measured(f"{type(error).__name__}: {error}", False, "the measuring code failed")
     return Line(figure, measured, time.perf_counter() - began)
+
+
+def folder_in_memory() -> tempfile.TemporaryDirectory[str]:
+    """A folder for files of which there are many, and whose way to the disk is not what is measured."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)

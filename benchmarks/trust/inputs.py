@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from csv_corpus import FILES, FORMULAS, NUMBERS, WHOLE, export_flaws, flaw
@@ -15,7 +16,7 @@ from fault_matrix import flaw as fault_flaw
 from benchmarks.trust import ROOT
 from benchmarks.trust.figure import Figure, Measured
 
-SEEDS = {False: 3, True: 10}
+SEEDS, AT_ONCE = 10, 2
 CHECK = """
 import sys, warnings
 from sklearn.utils.estimator_checks import check_estimator
@@ -23,7 +24,7 @@ from chainrule import MLPClassifier, MLPRegressor
 
 warnings.simplefilter("ignore")
 for Model in (MLPClassifier, MLPRegressor):
-    for seed in range(int(sys.argv[1])):
+    for seed in map(int, sys.argv[1:]):
         for found in check_estimator(Model(random_state=seed), on_fail=None, on_skip=None):
             why = " ".join(str(found["exception"]).split())[:80]
             print(found["status"], found["check_name"], why, sep="|")
@@ -52,24 +53,32 @@ def faults(long: bool) -> Measured:
 
 def contract(long: bool) -> Measured:
     """In a process with the array API switched on, so that its check is not skipped for want of a setting."""
-    done = subprocess.run(
-        [sys.executable, "-c", CHECK, str(SEEDS[long])],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "SCIPY_ARRAY_API": "1"},
-    )
-    found = [line.split("|", 2) for line in done.stdout.splitlines()]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        parts = pool.map(_checks, [range(first, SEEDS, AT_ONCE) for first in range(AT_ONCE)])
+        found = [each for part in parts for each in part]
     count = {status: sum(each[0] == status for each in found) for status in ("passed", "failed", "xfail")}
     skipped = [each for each in found if each[0] == "skipped"]
     wanting = [each for each in skipped if NOT_APPLICABLE not in each[2]]
     text = (
         f"{count['passed']} passed, {count['failed']} failed, {len(skipped)} skipped, "
-        f"{count['xfail']} xfail; {SEEDS[long]} seeds"
+        f"{count['xfail']} xfail; {SEEDS} seeds"
     )
     passed = count["passed"] > 0 and not count["failed"] + count["xfail"] + len(wanting)
     others = sorted({": ".join(each[1:]) for each in found if each[0] != "passed"})
     return Measured(text, passed, "; ".join(others))
+
+
+def _checks(seeds: range) -> list[list[str]]:
+    """Status, name and reason of each check of both estimators with each of the seeds."""
+    settings = {"PYTHONPATH": str(ROOT / "src"), "SCIPY_ARRAY_API": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, *map(str, seeds)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings},
+    )
+    return [line.split("|", 2) for line in done.stdout.splitlines()]
 
 
 FIGURES = (

@@ -171,7 +171,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = _binarizer(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(y)
@@ -318,3 +318,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     save = save
     to_contents = to_contents
     from_contents = classmethod(from_contents)
+
+
+def _binarizer(y: Any) -> Any:
+    try:
+        return LabelBinarizer().fit(y)
+    except ValueError as error:
+        if y.ndim == 1:
+            raise
+        raise DataError(
+            f"{error}: y has {y.shape[1]} columns of labels. Give one of them, or a column of zeros and ones "
+            "for each label (MultiLabelBinarizer)."
+        ) from None

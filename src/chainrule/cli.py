@@ -6,7 +6,6 @@ failed, 2 wrong usage, 130 interrupted. Nothing heavy is imported before a comma
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,14 @@ from chainrule.cli_parts import (
     INTERRUPTED,
     SEED,
     Shell,
+    check_output,
     check_paths,
     examples,
     load_table_model,
     print_json,
     reading,
     row_of,
+    standard_output,
     training,
     widths,
 )
@@ -185,7 +186,7 @@ def train(
     --checkpoint, the same command goes on where training was stopped, by Ctrl-C or in any other way, and
     writes the same model as if it had not been; then it removes the checkpoint.
     """
-    check_paths(output, checkpoint, report)
+    check_paths(output, checkpoint, report, data=data)
     from chainrule import cli_text
     from chainrule.table_model import TableModel
     from chainrule.table_page import report_html, require_package
@@ -253,11 +254,12 @@ def predict(
     from chainrule.frames import write_table
     from chainrule.predictions import predictions
 
+    check_output(output, model, data)
     loaded = load_table_model(model)
     frame = read(data, *keep, *loaded.encoder_.text_columns)
     predicted = predictions(loaded, frame, probabilities=proba, keep=keep)
     cli_text.note(loaded.notes(frame, expected=keep))
-    write_table(predicted, output or sys.stdout.buffer)
+    write_table(predicted, output or standard_output())
 
 
 @main.command(

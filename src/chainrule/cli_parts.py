@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import click
 
@@ -43,7 +44,8 @@ class Shell(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise click.ClickException(f"{error.filename}: {error.strerror}.") from None
+            where = error.filename or "The output cannot be written"
+            raise click.ClickException(f"{where}: {error.strerror}.") from None
 
 
 def widths(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
@@ -70,8 +72,12 @@ def row_of(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return find
 
 
-def check_paths(output: Path, checkpoint: Path | None = None, report: Path | None = None) -> None:
+def check_paths(
+    output: Path, checkpoint: Path | None = None, report: Path | None = None, *, data: Path
+) -> None:
     """Say before training, and not after it, that a file cannot be written."""
+    check_output(output, data)
+    check_output(report, data)
     named = {"model": output, "checkpoint": checkpoint, "report": report}
     seen: dict[Path, str] = {}
     for what, path in named.items():
@@ -82,6 +88,22 @@ def check_paths(output: Path, checkpoint: Path | None = None, report: Path | Non
         other = seen.setdefault(path.resolve(), what)
         if other != what:
             raise click.UsageError(f"The {other} and the {what} cannot both be written to {path}.")
+
+
+def check_output(output: Path | None, *inputs: Path) -> None:
+    """Refuse to write over a file that is read."""
+    for path in inputs:
+        if output is not None and output.exists() and path.exists() and output.samefile(path):
+            raise click.UsageError(
+                f"{output} is read, so it cannot be the output as well: name another file."
+            )
+
+
+def standard_output() -> BinaryIO:
+    """Where bytes go to if no file is named."""
+    if sys.stdout is None:
+        raise click.ClickException("Standard output is closed: name a file with --output.")
+    return sys.stdout.buffer
 
 
 def reading(command: Command) -> Command:

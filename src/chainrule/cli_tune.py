@@ -97,7 +97,7 @@ def tune(
     out to judge by take no part. The best model is written to a file that `predict` takes. Ctrl-C ends
     the search early and keeps what was found.
     """
-    check_paths(output)
+    check_paths(output, data=data)
     from chainrule import cli_text
     from chainrule.tuning import tune as search
     from chainrule.tuning_study import require_package

@@ -136,6 +136,7 @@ class BaseMLP(
         data, held = self._hold_out(batch, y, validation)
         training = self._training(len(data))
         state = self._make_state(training, incremental=incremental)
+        self.stop_reason_, self._stop_detail = "error", ""  # if one ends training
         first, begun = self._begin(training, state, data, keeper, incremental=incremental)
         outcome = self._train(training, data, held, state, keeper, incremental=incremental)
         self._new_losses = state.history.get("loss", [])[begun:]

@@ -172,10 +172,12 @@ def check_labels(y: Any, name: str = "y") -> None:
     array = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, dtype=object)
     if array.dtype.kind == "S":
         _refuse_bytes(name, array.ravel()[0] if array.size else b"")
+    if array.dtype.kind in "mMV":
+        raise DataTypeError(f"Unknown label type: {name} holds values of the type {array.dtype}. {LABEL}")
     if array.dtype.kind == "O":
-        _check_objects(array, name)
+        _check_objects(array, name, as_objects=str(getattr(y, "dtype", "")) == "object")
     elif array.dtype.kind == "f":
-        fraction = first_where(lambda values: np.isfinite(values) & (values % 1 != 0), array)
+        fraction = first_where(lambda values: np.isfinite(values) & (values != np.trunc(values)), array)
         if fraction is not None:
             raise DataError(
                 f"Unknown label type: continuous. {name}[{fraction[0][0]}] is {fraction[1]:g}, a number and "
@@ -183,6 +185,7 @@ def check_labels(y: Any, name: str = "y") -> None:
             )
 
 
+LABEL = "Labels must be texts, whole numbers or truth values."
 LABELS: dict[str, tuple[type, ...]] = {
     "truth values": (bool, np.bool_),
     "numbers": (numbers.Real,),
@@ -190,10 +193,11 @@ LABELS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _check_objects(array: Any, name: str) -> None:
+def _check_objects(array: Any, name: str, *, as_objects: bool) -> None:
+    """`as_objects` tells whether they were handed over in an array of objects, and not in a list."""
     found: dict[str, tuple[str, Any]] = {}
     for place, value in np.ndenumerate(array):
-        where = f"{name}[{', '.join(map(str, place))}]"
+        where = f"{name}[{', '.join(map(str, place))}]" if place else name
         if value is None or value != value:  # NaN is missing, too
             raise DataError(
                 f"Input y contains NaN: {where} is {value}, so there is no label. Leave out such rows."
@@ -204,16 +208,20 @@ def _check_objects(array: Any, name: str) -> None:
             return  # several labels to a row, of different number: scikit-learn says what to do
         kind = next((kind for kind, types in LABELS.items() if isinstance(value, types)), None)
         if kind is None:
-            raise DataTypeError(
-                f"Unknown label type: {where} is a {type(value).__name__}. Labels must be texts, whole "
-                "numbers or truth values."
-            )
+            raise DataTypeError(f"Unknown label type: {where} is a {type(value).__name__}. {LABEL}")
+        if isinstance(value, str) and value.endswith("\0"):
+            raise DataError(f"{where} is {value!r}: NumPy would cut off the character NUL at its end.")
         found.setdefault(kind, (where, value))
     if len(found) > 1:
         (a, first), (b, second) = list(found.items())[:2]
         raise DataTypeError(
             f"{name} mixes {a} and {b}: {first[0]} is {first[1]!r}, but {second[0]} is {second[1]!r}. Make "
             "all labels of one type, such as texts with y.astype(str)."
+        )
+    if "texts" not in found and (as_objects or np.asarray(array.tolist()).dtype.kind == "O"):
+        raise DataTypeError(
+            f"Unknown label type: {name} is an array of objects that holds {', '.join(found)}. Give it a "
+            "type of its own, such as y.astype(int), or make texts of huge numbers, y.astype(str)."
         )
 
 

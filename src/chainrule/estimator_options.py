@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 
 from chainrule.equations import LOSSES, OPTIMISERS, SCHEDULES
 from chainrule.errors import OptionError
+from chainrule.estimator_metrics import label_of
 from chainrule.parameters import Layout
 from chainrule.problem import Objective
 from chainrule.spec import Layer, Network, Training
@@ -153,6 +154,18 @@ class OptionsMixin:
                 raise OptionError(f"callbacks must be functions, but one is {callback!r}.")
         for option, metric in [("metric", self.metric), *(("track", each) for each in self.track)]:
             _check_metric(option, metric)
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """Two figures of one name would be one list in the history, with two entries an epoch."""
+        labels = [label_of(metric) for metric in self.track]
+        labels += [] if isinstance(self.metric, str) else ["score"]
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice is not None:
+            raise OptionError(
+                f"track has two metrics of the name {twice!r} ('score' is that of a metric without a name): "
+                "leave one out, or give the functions other names."
+            )
 
     def _check_size(self, network: Network) -> None:
         """Refuse a network that no memory holds before it is drawn."""

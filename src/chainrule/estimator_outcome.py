@@ -85,7 +85,7 @@ class OutcomeMixin:
         """The output, unless a row's values were too large to compute one."""
         if np.isfinite(output).all():
             return output
-        if self.stop_reason_ == "diverged" or not np.isfinite(self.theta_).all():
+        if self.__dict__.get("stop_reason_") == "diverged" or not np.isfinite(self.theta_).all():
             raise DataError(
                 "The prediction is not finite, for the network's weights are not, or are too large since its "
                 "training diverged: fit it again, with a lower learning rate."

@@ -17,7 +17,7 @@ from chainrule.checkpoint import Checkpoint, Contents, difference, read
 from chainrule.errors import FileError, TrainingWarning
 from chainrule.spec import Training
 from chainrule.state import Outcome, Position, State
-from chainrule.store import leftovers
+from chainrule.store import disk, leftovers
 
 
 class Keeper(AbstractContextManager["Keeper"]):
@@ -49,7 +49,7 @@ class Keeper(AbstractContextManager["Keeper"]):
     """
 
     def __init__(self, path: str | os.PathLike[str], every: float, run: dict[str, Any]) -> None:
-        self.path = os.fsdecode(path)
+        self.path = disk.path_of(path)
         leftovers.remove(os.path.realpath(self.path))  # a fit that has ended saves no more
         self.every = every
         self.run = run

@@ -77,7 +77,7 @@ def validated(
         return validate_data(model, X, y, **options)
     except nw.exceptions.DuplicateError:
         raise DataError(f"Two columns of {names[0]} have the same name. Rename one.") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise explained(error, given) from None
 
 
@@ -92,7 +92,13 @@ def explained(error: Exception, given: Given) -> Exception:
 
 
 def refuse_disguised(X: Any, name: str) -> None:
-    """Refuse what scikit-learn would take for numbers though it is none: masked values, and dates."""
+    """Refuse what scikit-learn would take for numbers though it is none, and what no code may trust."""
+    if type(X).__name__ == "LazyFrame":
+        raise DataTypeError(f"{name} is a LazyFrame, which holds no values yet: give {name}.collect().")
+    if sparse.issparse(X) and _is_broken(X):
+        raise DataError(
+            f"{name} is a damaged sparse matrix: its indices lead out of it. Make it anew from its entries."
+        )
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         where = ", ".join(str(int(i)) for i in np.argwhere(np.ma.getmaskarray(X))[0])
         raise DataError(
@@ -108,6 +114,23 @@ def refuse_disguised(X: Any, name: str) -> None:
             f"{which}{name} holds dates or durations ({kinds[dates[0]]}), which are no numbers: take their "
             "year, month, day or seconds, or use TableModel, which takes dates as they are."
         )
+
+
+def _is_broken(X: Any) -> bool:
+    """Whether indices lead out of a sparse matrix, so that other memory would be read or even written."""
+    if X.format == "coo":
+        return any(_leads_out(places, side) for places, side in zip((X.row, X.col), X.shape, strict=True))
+    if X.format not in ("csr", "csc"):
+        return False
+    starts, by_row = X.indptr, X.format == "csr"
+    count = starts[-1] if starts.size == X.shape[not by_row] + 1 else -1
+    if starts[0] or not 0 <= count <= min(X.indices.size, X.data.size) or (np.diff(starts) < 0).any():
+        return True
+    return _leads_out(X.indices[:count], X.shape[by_row])
+
+
+def _leads_out(places: Any, side: int) -> bool:
+    return bool(places.size) and not 0 <= places.min() <= places.max() < side
 
 
 def _is_date(kind: Any) -> bool:
@@ -141,7 +164,7 @@ def _not_finite(kind: str, data: Any) -> tuple[tuple[int, ...], Any, int] | None
 
 
 def _bracketed(place: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, place))}]"
+    return f"[{', '.join(map(str, place))}]" if place else ""
 
 
 def _how_many(count: int) -> str:
@@ -185,7 +208,7 @@ def _bad_targets(given: Given, found: re.Match[str]) -> str | None:
 def _bad_text(given: Given, found: re.Match[str]) -> str | None:
     """A text, or another object, where a number belongs."""
     for data, name in ((given.X, given.name), (given.y, given.target)):
-        if isinstance(data, str) or data is None or sparse.issparse(data):
+        if data is None or (isinstance(data, str) and data == NO_TARGET) or sparse.issparse(data):
             continue
         bad = first_where(_is_no_number, np.asarray(data, dtype=object))
         if bad is not None:
@@ -204,11 +227,34 @@ def _is_no_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError):
         return value is not None
+    except OverflowError:
+        return True
     return False
 
 
 def _shown(value: Any) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)[:40]
+
+
+def _huge(given: Given, found: re.Match[str]) -> str | None:
+    sentence = _bad_text(given, found)
+    if sentence is None:
+        return None
+    return f"{sentence.partition(', where a number')[0]}, beyond the largest float, about 1.8e308: scale it."
+
+
+def _structured(given: Given, found: re.Match[str]) -> str:
+    return (
+        f"{given.name} or {given.target} is a structured array ({found['kind']}): give its fields as columns "
+        "(numpy.lib.recfunctions.structured_to_unstructured), or make a data frame of it."
+    )
+
+
+def _no_sequence(given: Given, found: re.Match[str]) -> str:
+    return (
+        f"{given.target} is a {type(given.y).__name__}, no sequence of values: give a list or an array, such "
+        f"as list({given.target})."
+    )
 
 
 def _complex(given: Given, found: re.Match[str]) -> str:
@@ -261,6 +307,9 @@ EXPLANATIONS: tuple[tuple[str, Callable[[Given, re.Match[str]], str | None]], ..
     (f"Input X contains {NOT_FINITE}", _bad_rows),
     (f"Input (?:y |)contains {NOT_FINITE}", _bad_targets),
     (r"could not convert string to float", _bad_text),
+    (r"int too large to convert to float", _huge),
+    (r"Cannot cast array data from dtype\((?P<kind>\[.*\])\) to", _structured),
+    (r"Input should have at least 1 dimension", _no_sequence),
     (r"argument must be a string or a real number", _bad_text),
     (r"inhomogeneous shape", _ragged),
     (r"Complex data not supported", _complex),

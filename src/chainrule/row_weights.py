@@ -23,9 +23,12 @@ def checked(sample_weight: Any, X: Any) -> Array:
     """
     remedy = "leave such rows out or give them a weight of at least 0."
     try:
-        given = np.asarray(sample_weight, dtype=X.dtype)
+        given = np.asarray(sample_weight)
+        given = given if given.dtype.kind == "c" else given.astype(np.float64)
     except (ValueError, TypeError) as error:
         raise DataError(f"sample_weight must hold a number for each row ({error}).") from None
+    if given.dtype.kind == "c":
+        raise DataError("Complex data not supported: sample_weight holds complex numbers. Give real ones.")
     bad = first_where(lambda values: ~np.isfinite(values), given)
     if bad is not None:
         raise DataError(f"sample_weight must be finite, but that of row {bad[0][0]} is {bad[1]:g}: {remedy}")
@@ -40,11 +43,25 @@ def checked(sample_weight: Any, X: Any) -> Array:
             "Sample weights must contain at least one non-zero number, but every sample_weight is zero: at "
             "least one row must count."
         )
+    _check_sum(given, X.dtype)
     try:
         weight: Array = _check_sample_weight(sample_weight, X, dtype=X.dtype)
     except ValueError as error:
         raise DataError(f"{error} There must be one weight for each of the {_num_samples(X)} rows.") from None
     return weight
+
+
+def _check_sum(weight: Array, dtype: Any) -> None:
+    """Refuse weights that are none any more once they are divided by their sum."""
+    with np.errstate(all="ignore"):
+        cast = weight.astype(dtype)
+        most, total = cast.max(initial=0.0), cast.sum()
+        lost = not (np.isfinite(total) and np.isfinite(1 / most))
+    if weight.size and lost:
+        raise DataError(
+            f"sample_weight is up to {weight.max():g}, so that its sum or its inverse is not finite in "
+            f"{dtype}: only ratios of weights matter, so multiply all by one factor."
+        )
 
 
 def of_classes(class_weight: Any, y: Any, classes: Any) -> tuple[Array, Array]:

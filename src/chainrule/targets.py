@@ -156,7 +156,8 @@ def _labels(series: Series) -> list[Label | None]:
     if kind == "boolean":
         return [None if np.isnan(v) else bool(v) for v in as_truth(series)]
     if series.dtype.is_integer():
-        return [None if v is None else int(v) for v in series.to_list()]
+        missing = series.is_null().to_list()  # in a list, pandas has values of its own for them
+        return [None if gone else int(v) for v, gone in zip(series.to_list(), missing, strict=True)]
     numbers = as_numbers(series)
     return [None if np.isnan(v) else int(v) if v.is_integer() else v for v in numbers.tolist()]
 

@@ -134,7 +134,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
     OSError
         If there is no such file, or the operating system refuses.
     """
-    path = os.fsdecode(path)
+    path = disk.path_of(path)
     try:
         data = _load(path)
         if _digest(data) != data[DIGEST]:

@@ -15,6 +15,20 @@ NEW_FILE: int = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0
 FOLDER: int | None = getattr(os, "O_DIRECTORY", None)  # None on Windows, which cannot open folders
 
 
+def path_of(path: str | os.PathLike[str]) -> str:
+    """A path as text.
+
+    Raises
+    ------
+    FileError
+        If no file can have such a path.
+    """
+    text = os.fsdecode(path)
+    if not text or "\0" in text:
+        raise FileError(f"{text!r} is the path of no file: give another one.")
+    return text
+
+
 def save(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> None:
     """Write a new file beside the old one, and let it take the old one's place once it is on disk.
 
@@ -31,12 +45,12 @@ def save(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> N
     Raises
     ------
     FileError
-        If the path is that of a folder or a device.
+        If the path is that of a folder or a device, or of nothing.
     OSError
         If the operating system refuses; its `filename` is the path. The old file is there, then, and
         nothing else.
     """
-    path = os.path.realpath(os.fsdecode(path))
+    path = os.path.realpath(path_of(path))
     try:
         mode = _mode(path)
         leftovers.remove(path)
