@@ -287,7 +287,7 @@ def fitted(network, theta):
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((20, network.inputs)), rng.standard_normal((20, 2))
     with pytest.warns(match="Maximum iterations"):
-        model = chainrule.MLPRegressor((3,), max_iter=1, early_stopping=False).fit(X, Y)
+        model = chainrule.MLPRegressor(hidden_layer_sizes=(3,), max_iter=1).fit(X, Y)
     model.network_, model._state = network, None
     model._expose(theta)
     return model

@@ -20,12 +20,12 @@ import sympy as sp
 from chainrule.equation import Function
 from chainrule.equations.layer_kinds import LayerKind, entries_backward, entries_forward
 from chainrule.errors import OptionError
+from chainrule.proofs.columns import Columns
 from chainrule.proofs.entries import each, entrywise, symbols
 from chainrule.proofs.entry_functions import prove_entry
 from chainrule.proofs.indices import (
     GENERIC,
     Array,
-    Columns,
     Flat,
     agree,
     contract,
