@@ -370,7 +370,9 @@ def run_jacobian(plan, addresses, data, theta, space, desk, order, room, J):
             X = rows_of(space.work, at[X_AT], n, at[INPUTS], 0, n)
             rows = matrix_at(room, 0, n, at[P1] - at[P0])
             call_jacobian(addresses[index], (dZ, X, rows))
-            J[:, k, at[P0] : at[P1]] = rows
+            for i in range(n):
+                for q in range(rows.shape[1]):
+                    J[i, k, at[P0] + q] = rows[i, q]
 
 
 HELPERS = (
