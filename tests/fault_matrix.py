@@ -9,6 +9,6 @@ import fault_tabular
 import fault_values
 from faults import CASES, Case, flaw
 
-SOURCES = (fault_values, fault_labels, fault_runs, fault_files, fault_tabular)  # each adds its own when imported
+SOURCES = (fault_values, fault_labels, fault_runs, fault_files, fault_tabular)  # each adds its own
 
 __all__ = ["CASES", "SOURCES", "Case", "flaw"]
