@@ -14,7 +14,7 @@ from scipy import sparse
 
 from chainrule import TabularClassifier, TabularRegressor, explain, load
 
-QUICK: dict[str, Any] = {"hidden_layer_sizes": [5], "epochs": 3, "random_state": 0}
+QUICK: dict[str, Any] = {"n_members": 1, "hidden_layer_sizes": [5], "epochs": 3, "random_state": 0}
 rows = table.drop("price", "kind")
 
 

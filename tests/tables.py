@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-QUICK: dict[str, Any] = {"hidden_layer_sizes": [8], "epochs": 4, "random_state": 0}
+QUICK: dict[str, Any] = {"n_members": 1, "hidden_layer_sizes": [8], "epochs": 4, "random_state": 0}
 
 
 def mixed(n: int = 240, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:

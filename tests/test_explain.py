@@ -316,7 +316,7 @@ def test_a_wide_network_is_summarised_and_says_so():
     text = trace.text()
     assert time.process_time() - began < 5  # under 1 s where nothing else runs
     assert "4 of 256 units are written out" in text and "(780 smaller terms)" in text
-    assert len(text.splitlines()) < 600
+    assert len(text.splitlines()) < 700
 
 
 def test_the_smaller_terms_add_up():

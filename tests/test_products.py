@@ -7,7 +7,7 @@ from functools import cache
 import invariance
 import numpy as np
 import pytest
-from conftest import make_network, make_problem
+from conftest import make_network, make_problem, rates
 
 from chainrule import compiled, native, products, reference, team, tiles
 from chainrule.equations import OPTIMISERS
@@ -180,11 +180,8 @@ def steps_of_a_team(network, weighted):
     run = compiled.Run(Objective(network, {"l2": 0.01, "l1": 0.001}), row)
     order = np.random.default_rng(1).permutation(150)
     for number in range(4):
-        rates = np.full(3, 0.01)
-        assert (
-            run.steps(Stretch(batch, order, 0, 3, 61, rates, theta, slots, losses[number], 3 * number, 5))
-            == 3
-        )
+        stretch = Stretch(batch, order, 0, 3, 61, rates(0.01, 3), theta, slots, losses[number], 3 * number, 5)
+        assert run.steps(stretch) == 3
     value, gradient = run.loss_and_gradient(theta, batch)
     return theta, slots, losses, np.array([value, run.loss(theta, batch)]), gradient
 
@@ -214,7 +211,7 @@ def test_the_penalties_of_a_step_are_those_of_the_equations(monkeypatch):
     for run in (compiled.Run(objective, row), reference.Run(objective, row)):
         w, losses = theta.copy(), np.empty(1)
         slots = np.zeros((len(row.slots), w.size))
-        run.steps(Stretch(batch, np.arange(40), 0, 1, 40, np.full(1, 0.1), w, slots, losses, 0, 0))
+        run.steps(Stretch(batch, np.arange(40), 0, 1, 40, rates(0.1, 1), w, slots, losses, 0, 0))
         results.append((losses[0], w))
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-12)
     np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-10, atol=1e-12)

@@ -31,7 +31,16 @@ DEFAULTS = {
         "step": {"every": 30, "gamma": 0.1},
         "cosine": {"floor": 0.0},
         "one_cycle": {"peak_at": 0.3, "start": 0.04, "floor": 4e-6},
+        "log_cosine": {"cycles": 4},
+        "flat_cosine": {"hold": 0.5},
         "warm_restarts": {"period": 10, "growth": 2, "floor": 0.0},
+    },
+    "layer kind": {
+        "grouped": {"groups": 1, "size": 1, "units": 1},
+        "repeat": {"times": 2},
+        "embedding": {"columns": 1, "rows": 2, "size": 8},
+        "periodic": {"columns": 1, "frequencies": 16},
+        "piecewise": {"columns": 1, "bins": 1},
     },
 }
 

@@ -162,7 +162,7 @@ def test_of_equal_epochs_the_last_one_is_kept():
 
 def test_rows_of_your_own_can_be_stopped_by():
     held = slice(180, None)
-    model = TabularClassifier(**QUICK, n_members=2)
+    model = TabularClassifier(**{**QUICK, "n_members": 2})
     model.fit(FRAME[:180], CLASSES[:180], eval_set=(FRAME[held], CLASSES[held]))
     assert [member.facts["rows"] for member in model.members_] == [180, 180]
     P = [probabilities(model._values(model._matrix(FRAME[held]))[number]) for number in range(2)]
@@ -255,7 +255,7 @@ def test_intervals_of_a_model_hold_new_rows(members):
     covered = []
     for seed in range(4):
         frame, _, score = mixed(1600, seed)
-        model = TabularRegressor(hidden_layer_sizes=[32], epochs=20, learning_rate=0.01, random_state=0)
+        model = TabularRegressor(hidden_layer_sizes=[32], epochs=20, random_state=0)
         model.set_params(n_members=members).fit(frame[:600], score[:600])
         ends = model.predict_interval(frame[600:], coverage=0.9)
         covered.append(np.mean((ends[:, 0] <= score[600:]) & (score[600:] <= ends[:, 1])))

@@ -190,7 +190,8 @@ class Network:
         ):
             if count > most:
                 raise OptionError(
-                    f"The network has {count:,} {what}, more than the {most:,} that it may have."
+                    f"The network has {count:,} {what}, more than the {most:,} that would fit into any "
+                    "memory: choose smaller layers (hidden_layer_sizes)."
                 )
 
     @property
