@@ -69,6 +69,7 @@ ORDER = (
     {"cells"},
     {"csv_layout"},
     {"delimited"},
+    {"cell_kinds"},
     {"frames"},
     {"column_values"},
     {"column_kinds"},
