@@ -255,7 +255,9 @@ class Census:
         """Refuse numbers with a decimal comma or with separated thousands: 1,5 or 1,234."""
         if self._none("not grouped"):
             mark = "1.5 (or say that the decimal mark is a comma)" if self.decimal == "." else "1,5"
-            self._refuse("odd", "can be read in two ways", f"Write 1234 and {mark}, or read the column as text")
+            self._refuse(
+                "odd", "can be read in two ways", f"Write 1234 and {mark}, or read the column as text"
+            )
 
     def _refuse_marked(self) -> None:
         """Refuse numbers with a unit, a typographic sign or blanks in them: 5 %, €5, −5."""
