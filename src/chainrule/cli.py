@@ -14,9 +14,11 @@ from typing import Any
 import click
 
 from chainrule import cli_explain, cli_prove, cli_studio
+from chainrule.cli_memory import fitting
 from chainrule.cli_parts import (
     INTERRUPTED,
     SEED,
+    Reader,
     Shell,
     check_paths,
     examples,
@@ -55,6 +57,7 @@ chainrule train iris.csv --target species
 chainrule train houses.csv --target price --drop id --hidden 128,64 --epochs 500
 chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' --json
 chainrule train houses.csv --target price --epochs 5000 --checkpoint houses.checkpoint
+chainrule train clicks.csv --target bought --memory 1GB
 """),
 )
 @click.argument("data", type=DATA)
@@ -145,6 +148,11 @@ chainrule train houses.csv --target price --epochs 5000 --checkpoint houses.chec
     metavar="SECONDS",
     help="Time from one checkpoint to the next.  [default: 60]",
 )
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="Read DATA in pieces and use no more memory than that, such as 1GB.",
+)
 @reading
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -158,7 +166,8 @@ def train(
     drop: tuple[str, ...],
     output: Path,
     checkpoint: Path | None,
-    read: Callable[..., Any],
+    memory: str | None,
+    read: Reader,
     quiet: bool,
     as_json: bool,
     **options: Any,
@@ -169,13 +178,12 @@ def train(
     model is written to a file that `predict` and `check` take. Ctrl-C ends training early and keeps
     what has been learnt. With --checkpoint, the same command goes on where training was stopped, by
     Ctrl-C or in any other way, and writes the same model as if it had not been; then it removes the
-    checkpoint.
+    checkpoint. With --memory, DATA may be larger than memory: see docs/memory.md.
     """
     check_paths(output, checkpoint)
     from chainrule import cli_text
     from chainrule.table_model import TableModel
 
-    frame = read(data)
     activation = options.pop("activation")
     if activation:
         options["activation"] = activation[0] if len(activation) == 1 else list(activation)
@@ -183,8 +191,9 @@ def train(
         cli_text.note([f"Going on from the checkpoint {checkpoint}."])
     options["checkpoint"] = checkpoint
     model = TableModel(**{name: value for name, value in options.items() if value is not None})
+    fit = fitting(model, data, read, memory, checkpoint)
     with training(quiet) as callbacks:
-        model.fit(frame, target, task=task, drop=drop, callbacks=callbacks)
+        fit(target, task=task, drop=drop, callbacks=callbacks)
     interrupted = model.report_["training"]["stopped"] == "interrupted"
     if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save

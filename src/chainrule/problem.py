@@ -42,6 +42,15 @@ class Batch:
         weights = None if self.weights is None else self.weights[rows]
         return Batch(self.X[rows], self.Y[rows], weights)
 
+    def loaded(self) -> Batch:
+        """The same rows, in memory."""
+        return self
+
+    def sums(self) -> Any:
+        """The weighted sum of each column of Y, of shape (outputs,)."""
+        weighted = self.Y if self.weights is None else self.Y * self.weights[:, None]
+        return weighted.sum(axis=0, dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class Objective:

@@ -32,6 +32,11 @@ class Parts:
         """All rows but those held out."""
         return np.sort(np.concatenate([self.training, self.validation]))
 
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """How many rows there are in each."""
+        return len(self.training), len(self.validation), len(self.held_out)
+
 
 def set_apart(rows: Rows, groups: Rows | None, held_out: float, validation: float, seed: int) -> Parts:
     """Draw the parts at random.
