@@ -29,7 +29,7 @@ BLOCK = 200_000  # rows that are made at once
 
 
 def block(number: int) -> pl.DataFrame:
-    """Some rows: numbers, some of them missing, texts and a date; the target follows from them, with noise."""
+    """Some rows: numbers, some missing, texts and a date; the target follows from them, with noise."""
     rng = np.random.default_rng(number)
     X = rng.standard_normal((BLOCK, NUMBERS)).round(4)
     city, channel = rng.integers(len(CITIES), size=BLOCK), rng.integers(len(CHANNELS), size=BLOCK)
