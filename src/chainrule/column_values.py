@@ -172,7 +172,10 @@ def as_truth(series: Series) -> Numbers:
 
 def as_texts(series: Series) -> Texts:
     """Texts, with None for a missing or blank one. A whole number is written without a point."""
-    return [None if value is None else _text(value) for value in _present(series)]
+    values = _present(series)
+    if series.dtype == nw.String:
+        return [value if value is not None and value.strip() else None for value in values]
+    return [None if value is None else _text(value) for value in values]
 
 
 def as_moments(series: Series) -> Moments:
