@@ -29,7 +29,7 @@ ORDER = (
     {"vocabulary"},
     {"units", "kernels"},
     {"plan", "team"},
-    {"workspace"},
+    {"workspace", "sparse_rows"},
     {"templates", "loops"},
     {"planning"},
     {"compiled"},
@@ -96,7 +96,10 @@ ORDER = (
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 
-RUNS = ({"reference"}, {"elementary", "kernels", "templates", "loops", "compiled"})  # the two runs never meet
+RUNS = (
+    {"reference"},
+    {"elementary", "kernels", "templates", "sparse_rows", "loops", "compiled"},
+)  # the two runs never meet
 MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "planning"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {

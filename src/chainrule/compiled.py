@@ -10,7 +10,7 @@ from chainrule import team, templates
 from chainrule.equations.optimisers import Optimiser
 from chainrule.native import COMPILED, LINE
 from chainrule.parameters import Array
-from chainrule.plan import ALIGNED, INPUTS, P0, P1, PIECE, SLICES, UNITS, Desk, Rows, Space, Team
+from chainrule.plan import ALIGNED, INPUTS, P0, P1, PIECE, SLICES, UNITS, Desk, Plan, Rows, Space, Team
 from chainrule.planning import _jacobian_address, loops, make_method, make_plan, make_rows, make_ticket
 from chainrule.problem import Batch, Objective, Stretch
 
@@ -36,6 +36,7 @@ class Run:
         self.network = objective.network
         self.dtype = objective.network.dtype
         self.plan = make_plan(objective)
+        self._sparse_plan: Plan | None = None
         self.loops = loops(self.dtype)
         self.method, self._scalars = None, 0
         if optimiser and optimiser.step:
@@ -47,13 +48,23 @@ class Run:
 
     # -------------------------------------------------------------- room and threads
 
-    def _space(self, rows: int, rank: int = 0) -> Space:
+    def _plan_for(self, data: Rows) -> Plan:
+        """The plan for these rows: a dense first layer takes those of a CSR matrix as they are."""
+        if not data.starts.size or self.network.layers[0].kind != "dense":
+            return self.plan
+        if self._sparse_plan is None:
+            self._sparse_plan = make_plan(self.objective, sparse=True)
+        return self._sparse_plan
+
+    def _space(self, rows: int, rank: int = 0, plan: Plan | None = None) -> Space:
         """A workspace for that many rows, kept from call to call."""
         while len(self._spaces) <= rank:
             self._spaces.append(Space(np.empty(0, self.dtype), np.empty(0, self.dtype)))
-        if self._spaces[rank].weights.size < rows:
-            columns = int(self.plan.places[1])
-            self._spaces[rank] = Space(np.empty(rows * columns, self.dtype), np.empty(rows, self.dtype))
+        work, weights = self._spaces[rank]
+        size = rows * int((plan or self.plan).places[1])
+        if weights.size < rows or work.size < size:
+            size, rows = max(size, work.size), max(rows, weights.size)
+            self._spaces[rank] = Space(np.empty(size, self.dtype), np.empty(rows, self.dtype))
         return self._spaces[rank]
 
     def _desk(self, rows: int, rank: int) -> Desk:
@@ -107,16 +118,17 @@ class Run:
         n, depth = X.shape[0], len(self.network.layers)
         layer %= depth
         rows, order = make_rows(X, None, None, self.dtype), np.arange(n)
+        plan = self._plan_for(rows)
         out = np.empty((n, self.network.layers[layer].units), self.dtype)
         chunk = max(1, min(n, CHUNK))
         with team.gathered(self._members(chunk, n / chunk)) as count:
             each = max(1, min(chunk, -(-n // count)))
-            spaces = [self._space(each, rank) for rank in range(count)]
+            spaces = [self._space(each, rank, plan) for rank in range(count)]
             desks = [self._desk(each, rank) for rank in range(count)]
 
             def work(rank: int) -> None:
                 self.loops.run_forward(
-                    self.plan, rows, theta, spaces[rank], desks[rank], rank, count, order, each, layer,
+                    plan, rows, theta, spaces[rank], desks[rank], rank, count, order, each, layer,
                     link, out,
                 )  # fmt: skip
 
@@ -143,7 +155,9 @@ class Run:
     def _evaluate(self, theta: Array, batch: Batch, want: bool) -> tuple[float, Array]:
         n = len(batch)
         chunk, gradient = max(1, min(n, CHUNK)), np.empty(self.objective.layout.size, self.dtype)
-        space, order, data = self._space(chunk), np.arange(n), self._rows(batch)
+        order, data = np.arange(n), self._rows(batch)
+        plan = self._plan_for(data)
+        space = self._space(chunk, plan=plan)
         if not want:
             gradient[:] = 0  # the penalties' derivative is added to it all the same
         with team.gathered(self._members(chunk, n / chunk)) as count:
@@ -151,7 +165,7 @@ class Run:
 
             def work(rank: int) -> Any:
                 return self.loops.run_gradient(
-                    self.plan, data, theta, gradient, space, desks[rank], crew, rank, order, chunk, want
+                    plan, data, theta, gradient, space, desks[rank], crew, rank, order, chunk, want
                 )
 
             return float(team.together(count, work)), gradient
@@ -184,7 +198,9 @@ class Run:
         """
         s = stretch
         assert self.method is not None
-        method, data, space = self.method, self._rows(s.batch), self._space(s.batch_size)
+        method, data = self.method, self._rows(s.batch)
+        plan = self._plan_for(data)
+        space = self._space(s.batch_size, plan=plan)
         span = np.array([s.first, s.last, s.batch_size, s.t])
         seed = np.array([s.seed], dtype=np.uint64)
         with team.gathered(self._members(s.batch_size, s.last - s.first)) as count:
@@ -192,7 +208,7 @@ class Run:
 
             def work(rank: int) -> Any:
                 return self.loops.run_steps(
-                    self.plan, data, method, s.theta, s.slots, space, desks[rank], crew, rank, s.order,
+                    plan, data, method, s.theta, s.slots, space, desks[rank], crew, rank, s.order,
                     span, s.rates, s.losses, seed,
                 )  # fmt: skip
 

@@ -43,7 +43,7 @@ OPTIONS = {"nogil": True, "error_model": "numpy"}
 PACKAGE = Path(__file__).parent
 OWN_FILES = (
     "elementary.py", "native.py", "vocabulary.py", "kernels.py", "templates.py", "plan.py", "workspace.py",
-    "loops.py", "planning.py",
+    "sparse_rows.py", "loops.py", "planning.py",
 )  # fmt: skip
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "tanh", "erfc")
 

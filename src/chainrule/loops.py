@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule import workspace
+from chainrule import sparse_rows, workspace
 from chainrule.native import borrowed, flat, matrix_at, meet
 from chainrule.plan import (
     A_AT,
@@ -41,7 +41,8 @@ from chainrule.plan import (
     Plan,
     Space,
 )
-from chainrule.workspace import gather, lent, rows_of, share, total_weight, view, weigh_rows
+from chainrule.sparse_rows import sparse_forward, sparse_gradient
+from chainrule.workspace import gather, gather_targets, lent, rows_of, share, total_weight, view, weigh_rows
 
 
 def drop(values, out, key, first, rate):
@@ -60,9 +61,10 @@ def forward_pass(plan, theta, space, desk, n, first, last, seed, t, training):
     for index in range(plan.layers.shape[0]):
         at = plan.layers[index]
         units = at[UNITS]
-        X = rows_of(space.work, at[X_AT], n, at[INPUTS], first, last)
         Z = rows_of(space.work, at[Z_AT], n, units, first, last)
-        call_forward(at[FORWARD], (X, theta[at[P0] : at[P1]], Z))
+        if at[X_AT] >= 0:  # of sparse rows, Z is there already
+            X = rows_of(space.work, at[X_AT], n, at[INPUTS], first, last)
+            call_forward(at[FORWARD], (X, theta[at[P0] : at[P1]], Z))
         A = rows_of(space.work, at[A_AT], n, units, first, last)
         if at[ACTIVATE] >= 0:
             call_activate(at[ACTIVATE], (Z, plan.constants[at[C0] : at[C1]], A, desk.scratch))
@@ -106,12 +108,19 @@ def backward_pass(plan, theta, space, n, first, last, seed, t, training):
             call_backward(at[BACKWARD], (dA, X, p, dX, p[:0]))
 
 
-def load(plan, data, order, begin, n, first, last, space):
-    """Bring a member's rows, and the weights of all, into the workspace; returns the weights' sum."""
+def load(plan, data, theta, order, begin, n, first, last, space):
+    """Bring a member's rows, and the weights of all, into the workspace; returns the weights' sum.
+
+    In place of sparse rows come the first layer's Z.
+    """
     layer, output = plan.layers[0], plan.layers[plan.layers.shape[0] - 1]
-    X = rows_of(space.work, layer[X_AT], n, layer[INPUTS], first, last)
     Y = rows_of(space.work, plan.places[0], n, output[UNITS], first, last)
-    gather(data, order, begin + first, X, Y)
+    if layer[X_AT] >= 0:
+        gather(data, order, begin + first, rows_of(space.work, layer[X_AT], n, layer[INPUTS], first, last))
+    else:
+        Z = rows_of(space.work, layer[Z_AT], n, layer[UNITS], first, last)
+        sparse_forward(data, order, begin + first, theta[layer[P0] : layer[P1]], Z, layer[INPUTS])
+    gather_targets(data, order, begin + first, Y)
     return weigh_rows(data, order, begin, n, space.weights)
 
 
@@ -161,33 +170,39 @@ def pieces(plan, index, rank, count):
     return first, last, max(1, PIECE // at[UNITS])
 
 
-def piece_gradient(plan, theta, space, n, index, first, last, gradient):
+def piece_gradient(plan, data, theta, order, begin, space, n, index, first, last, gradient):
     """The gradient of slices first to last of a layer's parameters; returns where these begin and end.
 
     A dense layer's slices are the rows of W. Restricted to some of its inputs it is a dense layer too, so
     its own equation serves; what that says of b holds for the whole, and counts with the last slice.
     """
     at = plan.layers[index]
-    dZ, X = view(space.work, at[DZ_AT], n, at[UNITS]), view(space.work, at[X_AT], n, at[INPUTS])
+    dZ = view(space.work, at[DZ_AT], n, at[UNITS])
     p = theta[at[P0] : at[P1]]
-    if at[SLICES] == 0:
-        call_backward(at[BACKWARD], (dZ, X, p, X[:0], gradient[: p.size]))
-        return at[P0], at[P1]
-    begin, end = first * at[UNITS], last * at[UNITS]
+    start, stop = first * at[UNITS], last * at[UNITS]
     rest = p.size - at[INPUTS] * at[UNITS]
-    dp = gradient[: end - begin + rest]
-    call_backward(at[BACKWARD], (dZ, X[:, first:last], p, X[:0], dp))
-    return at[P0] + begin, at[P0] + end + (rest if last == at[INPUTS] else 0)
+    dp = gradient[: stop - start + rest]
+    if at[X_AT] < 0:
+        sparse_gradient(data, order, begin, dZ, first, last, dp)
+    else:
+        X = view(space.work, at[X_AT], n, at[INPUTS])
+        if at[SLICES] == 0:
+            call_backward(at[BACKWARD], (dZ, X, p, X[:0], gradient[: p.size]))
+            return at[P0], at[P1]
+        call_backward(at[BACKWARD], (dZ, X[:, first:last], p, X[:0], dp))
+    return at[P0] + start, at[P0] + stop + (rest if last == at[INPUTS] else 0)
 
 
-def update_pass(plan, method, theta, slots, space, desk, n, rank, count, scale):
+def update_pass(plan, data, order, at, method, theta, slots, space, desk, n, rank, count, scale):
     """The gradient of a member's parameters, their penalties and their step; returns the penalties."""
     total = 0.0
     for index in range(plan.layers.shape[0]):
         first, last, most = pieces(plan, index, rank, count)
         for begin in range(first, last, most):
             end = min(begin + most, last)
-            start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
+            start, stop = piece_gradient(
+                plan, data, theta, order, at, space, n, index, begin, end, desk.gradient
+            )
             total += penalise(plan, theta, desk.gradient, start, stop, scale)
             move(plan, method, theta, desk.gradient, slots, start, stop, desk.scalars)
     return total
@@ -214,7 +229,7 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
         begin, t = number * span[2], span[3] + done + 1
         n = min(span[2], order.size - begin)
         first, last = share(n, rank, count)
-        total = load(plan, data, order, begin, n, first, last, space)
+        total = load(plan, data, theta, order, begin, n, first, last, space)
         scale = 1 / total if total > 0 else 0.0
         team.losses[rank, 0] = 0.0
         if first < last:
@@ -232,7 +247,9 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
         for free in range(1 + method.decays[0]):
             call_scalars(method.address[1], (rates[done], t, method.parameters[free], desk.scalars[free]))
         shrink = penalty_scale(plan, total)
-        team.penalties[rank, 0] = update_pass(plan, method, theta, slots, space, desk, n, rank, count, shrink)
+        team.penalties[rank, 0] = update_pass(
+            plan, data, order, begin, method, theta, slots, space, desk, n, rank, count, shrink
+        )
         if count > 1:
             meet(team.counters, count)
         value += gathered(team.penalties)
@@ -252,7 +269,7 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
     for begin in range(0, order.size, chunk):
         n = min(chunk, order.size - begin)
         first, last = share(n, rank, count)
-        load(plan, data, order, begin, n, first, last, space)
+        load(plan, data, theta, order, begin, n, first, last, space)
         if first < last:
             forward_pass(plan, theta, space, desk, n, first, last, np.uint64(0), 0, False)
             value += loss_pass(plan, space, desk, n, first, last, data.weights.size > 0, scale)
@@ -261,7 +278,7 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
         if want:
             if count > 1:
                 meet(team.counters, count)
-            add_gradient(plan, theta, gradient, space, desk, n, rank, count, begin == 0)
+            add_gradient(plan, data, theta, order, begin, gradient, space, desk, n, rank, count)
         if count > 1:
             meet(team.counters, count)
     team.losses[rank, 0] = value
@@ -274,15 +291,17 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
     return gathered(team.losses) * scale + gathered(team.penalties)
 
 
-def add_gradient(plan, theta, gradient, space, desk, n, rank, count, anew):
-    """Add the gradient of a member's parameters over the rows at hand; the first time, set it."""
+def add_gradient(plan, data, theta, order, at, gradient, space, desk, n, rank, count):
+    """Add the gradient of a member's parameters over the rows from `at` on; of the first rows, set it."""
     for index in range(plan.layers.shape[0]):
         first, last, most = pieces(plan, index, rank, count)
         for begin in range(first, last, most):
             end = min(begin + most, last)
-            start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
+            start, stop = piece_gradient(
+                plan, data, theta, order, at, space, n, index, begin, end, desk.gradient
+            )
             part = gradient[start:stop]
-            if anew:
+            if at == 0:
                 part[:] = 0
             for i in range(part.size):
                 part[i] += desk.gradient[i]
@@ -297,7 +316,7 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
     at = plan.layers[layer]
     for begin in range(rank * chunk, order.size, chunk * count):
         n = min(chunk, order.size - begin)
-        load(plan, data, order, begin, n, 0, n, space)
+        load(plan, data, theta, order, begin, n, 0, n, space)
         forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
         A, part = view(space.work, at[D_AT], n, at[UNITS]), out[begin : begin + n]
         if link:
@@ -341,7 +360,7 @@ def run_rows(ticket, X, out):
 def run_jacobian(plan, addresses, data, theta, space, desk, order, J):
     """J[i, k] = derivatives of output k of row i; all rows fit into the workspace."""
     n, outputs, depth = order.size, J.shape[1], plan.layers.shape[0]
-    load(plan, data, order, 0, n, 0, n, space)
+    load(plan, data, theta, order, 0, n, 0, n, space)
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, False)
     for k in range(outputs):
         seed = view(space.work, plan.layers[depth - 1, DZ_AT], n, outputs)
@@ -358,7 +377,7 @@ def run_jacobian(plan, addresses, data, theta, space, desk, order, J):
 
 
 HELPERS = (
-    *workspace.HELPERS, drop, forward_pass, loss_pass, backward_pass, load, penalty_scale, penalise, move,
-    pieces, piece_gradient, update_pass, gathered, add_gradient, opened,
+    *workspace.HELPERS, *sparse_rows.HELPERS, drop, forward_pass, loss_pass, backward_pass, load,
+    penalty_scale, penalise, move, pieces, piece_gradient, update_pass, gathered, add_gradient, opened,
 )  # fmt: skip
 LOOPS = (run_steps, run_gradient, run_forward, run_rows, run_jacobian)

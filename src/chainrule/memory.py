@@ -13,9 +13,10 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 MIB = 2**20
 
-PROGRAM = 500 * MIB  # the interpreter, the libraries, the compiler at work
+PROGRAM = 320 * MIB  # the interpreter and the libraries
+COMPILER = 160 * MIB  # the compiler at work, which it is only when the rows have been divided
 ROOM = 96 * MIB  # the least to work in
-ROW = 20  # for each row of the table: which part it belongs to, its class, the draw of the parts
+ROW = 18  # for each row of the table, while the rows are divided
 COLUMN = 4 * MIB  # for each column: a sample of its numbers, counts of its texts
 PARAMETER = 40  # for each parameter: gradients, the optimiser's memory, the best and the last finite ones
 
@@ -73,7 +74,7 @@ class Limit:
         OptionError
             If that is too little; the message names the least limit.
         """
-        fixed = PROGRAM + ROW * rows + COLUMN * columns + PARAMETER * parameters
+        fixed = PROGRAM + max(COMPILER, ROW * rows) + COLUMN * columns + PARAMETER * parameters
         if self.total < fixed + ROOM:
             raise OptionError(
                 f"A limit of {shown(self.total)} on the memory is too small: at least "

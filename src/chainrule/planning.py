@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import register_jitable
 
 from chainrule import loops as loop_module
-from chainrule import templates, workspace
+from chainrule import sparse_rows, templates, workspace
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
 from chainrule.equations.dropout import kept, stream_key
@@ -79,7 +79,7 @@ def signatures(dtype: str) -> dict[str, Any]:
 @lru_cache
 def loops(dtype: str) -> SimpleNamespace:
     """The loops of a dtype, each compiled at its first call."""
-    scope = {**vars(workspace), **vars(loop_module)}
+    scope = {**vars(workspace), **vars(sparse_rows), **vars(loop_module)}
     scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
     if COMPILED:
         scope.update(integers_at=vectors("int64"), reals_at=vectors("float64"), numbers_at=vectors(dtype))
@@ -174,12 +174,15 @@ def make_method(row: Optimiser, dtype: str) -> tuple[Method, int]:
     return Method(np.array(addresses), parameters.reshape(2, -1), decays), count
 
 
-def make_plan(objective: Objective) -> Plan:
-    """The plan of an objective: addresses, sizes and places."""
+def make_plan(objective: Objective, *, sparse: bool = False) -> Plan:
+    """The plan of an objective: addresses, sizes and places.
+
+    With `sparse` the workspace has no room for the rows of X, which are a CSR matrix and stay there.
+    """
     network, dtype = objective.network, objective.network.dtype
     table = np.full((len(network.layers), COLUMNS), -1, dtype=np.int64)
     constants: list[float] = []
-    column = network.inputs
+    column = 0 if sparse else network.inputs
     for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
         stretch, at = objective.layout.layer_slice(index), table[index]
         at[[FORWARD, BACKWARD]] = _layer_addresses(layer.kind, dtype)
@@ -188,7 +191,8 @@ def make_plan(objective: Objective) -> Plan:
         at[[P0, P1]] = stretch.start, stretch.stop
         at[[C0, C1]] = len(constants), len(constants) + len(row.parameters)
         constants += row.parameters.values()
-        at[X_AT] = table[index - 1, D_AT] if index else 0
+        if index or not sparse:
+            at[X_AT] = table[index - 1, D_AT] if index else 0
         at[[Z_AT, A_AT, D_AT]] = column
         if row.name != "identity":
             at[[ACTIVATE, DEACTIVATE]] = _activation_addresses(row, dtype)

@@ -25,8 +25,8 @@ def share(total, rank, count):
     return min(rank * each, total), min((rank + 1) * each, total)
 
 
-def gather(data, order, begin, X, Y):
-    """Copy the rows order[begin : begin + n] into the workspace."""
+def gather(data, order, begin, X):
+    """Copy the rows order[begin : begin + n] of X into the workspace."""
     rows = order[begin : begin + X.shape[0]]
     if data.starts.size == 0:
         for i in range(rows.size):
@@ -39,6 +39,11 @@ def gather(data, order, begin, X, Y):
             target = X[i]
             for at in range(data.starts[rows[i]], data.starts[rows[i] + 1]):
                 target[data.columns[at]] += data.values[at]
+
+
+def gather_targets(data, order, begin, Y):
+    """The same of Y."""
+    rows = order[begin : begin + Y.shape[0]]
     for i in range(rows.size):
         source, target = data.Y[rows[i]], Y[i]
         for k in range(source.size):  # none, where there are no targets
@@ -84,4 +89,4 @@ def lent(plan, data, space, desk, team):
     )  # fmt: skip
 
 
-HELPERS = (view, rows_of, share, gather, weigh_rows, total_weight, lent)
+HELPERS = (view, rows_of, share, gather, gather_targets, weigh_rows, total_weight, lent)
