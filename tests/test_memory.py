@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from chainrule import cli_memory, memory, train
+from chainrule import MLPClassifier, MLPRegressor, cli_memory, memory, train
 from chainrule.cli import main
 from chainrule.errors import FileError, OptionError
 from chainrule.models import load
@@ -295,3 +297,80 @@ def test_an_interrupted_command_leaves_no_files_and_goes_on(table, tmp_path):
     assert run(*command).exit_code == 0
     one, other = (load(path).estimator_.theta_ for path in paths.values())
     assert one.tobytes() == other.tobytes()
+
+
+# ------------------------------------------------------------------ fits that copy nothing
+
+MAPPED_ROWS, MAPPED_COLUMNS = 60_000, 250  # 60 MB
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """Rows in a memory-mapped file, and labels."""
+    path = tmp_path_factory.mktemp("mapped") / "X"
+    X = np.memmap(path, np.float32, "w+", shape=(MAPPED_ROWS, MAPPED_COLUMNS))
+    X[:] = np.random.default_rng(0).standard_normal(X.shape, np.float32)
+    X.flush()
+    y = (X[:, 0] > 0).astype(np.int64)
+    return np.memmap(path, np.float32, "r", shape=X.shape), y
+
+
+def peak_of(call):
+    """The most memory that Python and NumPy had at once while something was called."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def bound(model, outputs):
+    """What docs/memory.md says of a fit, for arrays that are taken as they are."""
+    size = model.theta_.size
+    targets, orders, rows = 4 * outputs, 5 * 8, len(model._order) if hasattr(model, "_order") else MAPPED_ROWS
+    return rows * (targets + orders) + 40 * size + (8 << 20)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+def test_a_fit_to_mapped_rows_copies_none_of_them(mapped, estimator, early_stopping):
+    X, y = mapped
+    model = estimator(hidden_layer_sizes=(8,), max_iter=1, early_stopping=early_stopping, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X[:500], y[:500])  # so that everything is compiled and imported
+        peak = peak_of(lambda: model.fit(X, y))
+    assert peak < bound(model, 1) < X.nbytes / 3
+
+
+@pytest.mark.compiled
+def test_predictions_and_scores_of_mapped_rows_copy_none_of_them(mapped):
+    X, y = mapped
+    model = MLPClassifier((8,), max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X[:500], y[:500])
+    peak = peak_of(lambda: (model.predict_proba(X), model.score(X, y)))
+    assert peak < X.nbytes / 8
+
+
+@pytest.mark.parametrize("engine", ["compiled", "interpreted"])
+def test_rows_set_apart_are_the_same_bits_as_copies_of_them(mapped, engine):
+    X, y = mapped
+    X, y = X[:700], y[:700]
+    rows = np.random.default_rng(2).permutation(700)[:600]
+    batch = Batch(np.asarray(X), y[:, None].astype(np.float32))
+    part, copy = batch.part(rows), batch.take(rows)
+    objective = Objective(Network(MAPPED_COLUMNS, [Layer(5), Layer(1)], "squared_error", "float32"))
+    theta = np.linspace(-0.1, 0.1, objective.layout.size, dtype=np.float32)
+    found = []
+    for each in (part, copy):
+        run, state = train.make_run(objective, Training(), engine), None
+        state = train.State.begin(theta.copy(), Training(epochs=2))
+        train.fit(objective, Training(epochs=2), each, state, run=run)
+        loss, gradient = run.loss_and_gradient(theta, each)
+        found.append((state.theta.tobytes(), loss, gradient.tobytes(), run.predict(theta, each.X).tobytes()))
+    assert found[0] == found[1]
+    np.testing.assert_array_equal(part.loaded().X, copy.X)

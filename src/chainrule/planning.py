@@ -54,7 +54,7 @@ from chainrule.plan import (
     Rows,
     Space,
 )
-from chainrule.problem import Objective, decay_free
+from chainrule.problem import Objective, Some, decay_free
 
 
 @lru_cache
@@ -244,6 +244,10 @@ def make_ticket(plan: Plan, theta: Array, space: Space, desk: Desk) -> Array:
 def make_rows(X: Any, Y: Array | None, weights: Array | None, dtype: str) -> Rows:
     """Data as the loops take them: read-only, contiguous views; no copy where they are so already."""
     none, whole = np.empty(0, dtype), np.empty(0, np.int64)
+    where = whole
+    if isinstance(X, Some):
+        X, where = X.whole, X.rows
+    n = len(where) if where.size else X.shape[0]
     if hasattr(X, "indptr"):
         X = X.tocsr()  # a compressed column matrix has the same attributes
         dense = np.empty((0, 0), dtype)
@@ -251,9 +255,9 @@ def make_rows(X: Any, Y: Array | None, weights: Array | None, dtype: str) -> Row
     else:
         dense, sparse = np.ascontiguousarray(X, dtype=dtype), (none, whole, whole)
     if Y is None:
-        Y = np.empty((X.shape[0], 0), dtype)
+        Y = np.empty((n, 0), dtype)
     w = none if weights is None else np.ascontiguousarray(weights, dtype=dtype)
-    return Rows(*(frozen(a) for a in (dense, *sparse, np.ascontiguousarray(Y, dtype=dtype), w)))
+    return Rows(*(frozen(a) for a in (dense, where, *sparse, np.ascontiguousarray(Y, dtype=dtype), w)))
 
 
 def frozen(array: Any) -> Any:

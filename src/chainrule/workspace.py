@@ -30,7 +30,8 @@ def gather(data, order, begin, X):
     rows = order[begin : begin + X.shape[0]]
     if data.starts.size == 0:
         for i in range(rows.size):
-            source, target = data.X[rows[i]], X[i]
+            row = data.where[rows[i]] if data.where.size > 0 else rows[i]
+            source, target = data.X[row], X[i]
             for j in range(target.size):
                 target[j] = source[j]
     else:
@@ -80,8 +81,8 @@ def lent(plan, data, space, desk, team):
             borrowed(plan.segments), borrowed(plan.places), borrowed(plan.per_batch),
         ),
         Rows(
-            borrowed(data.X), borrowed(data.values), borrowed(data.columns), borrowed(data.starts),
-            borrowed(data.Y), borrowed(data.weights),
+            borrowed(data.X), borrowed(data.where), borrowed(data.values), borrowed(data.columns),
+            borrowed(data.starts), borrowed(data.Y), borrowed(data.weights),
         ),
         Space(borrowed(space.work), borrowed(space.weights)),
         Desk(borrowed(desk.scratch), borrowed(desk.gradient), borrowed(desk.scalars)),
