@@ -25,7 +25,7 @@ ORDER = (
     {"spec"},
     {"parameters"},
     {"problem"},
-    {"reference", "elementary", "native"},
+    {"reference", "elementary", "native", "first_use"},
     {"vocabulary"},
     {"units", "kernels"},
     {"plan", "team"},
@@ -100,7 +100,7 @@ RUNS = (
     {"reference"},
     {"elementary", "kernels", "templates", "sparse_rows", "loops", "compiled"},
 )  # the two runs never meet
-MAY_IMPORT_NUMBA = {"elementary", "native", "vocabulary", "kernels", "planning"}
+MAY_IMPORT_NUMBA = {"elementary", "first_use", "native", "vocabulary", "kernels", "planning"}
 NOT_UP_TO_TRAINING = {"sklearn", "polars", "narwhals", "pandas"}
 HEAVY = {
     "numba",

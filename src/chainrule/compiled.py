@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import team, templates
+from chainrule import first_use, team, templates
 from chainrule.equations.optimisers import Optimiser
 from chainrule.native import COMPILED, LINE
 from chainrule.parameters import Array
@@ -14,6 +14,7 @@ from chainrule.plan import ALIGNED, INPUTS, P0, P1, PIECE, SLICES, UNITS, Desk, 
 from chainrule.planning import _jacobian_address, loops, make_method, make_plan, make_rows, make_ticket
 from chainrule.problem import Batch, Objective, Stretch
 
+first_use.tell()
 FEW = 32  # rows that are predicted by the short way
 CHUNK = 2048  # rows of a full-batch pass that are in the workspace at once
 MEMBER = 300_000  # multiplications of a forward pass that are worth a thread: some 20 microseconds of a step

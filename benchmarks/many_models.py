@@ -1,0 +1,68 @@
+"""Many models at once: eight fits, one after the other and two at once, in threads and in processes.
+
+    python benchmarks/many_models.py [--repeats 3]
+
+Every way must give the same bits; that is checked. A ratio of 2 is what two cores can give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+from joblib import parallel_config  # noqa: TID251 - the user's way to choose threads or processes
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.parallel import Parallel, delayed
+
+from chainrule import MLPClassifier
+
+FITS = 8
+NETS = {
+    "small: 20-16-3, 2,000 rows": (20, (16,), 2000),
+    "medium: 100-128-64-3, 4,000 rows": (100, (128, 64), 4000),
+}
+
+
+def fit(sizes: tuple[int, ...], X: Any, y: Any, seed: int) -> bytes:
+    """The parameters of one model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = MLPClassifier(sizes, max_iter=20, tol=0, n_iter_no_change=99, random_state=seed)
+        return model.fit(X, y).theta_.tobytes()
+
+
+def fits(backend: str, jobs: int, sizes: tuple[int, ...], X: Any, y: Any) -> tuple[float, list[bytes]]:
+    """Seconds of all fits, and what came out; workers are there before the time is taken."""
+    with parallel_config(backend, n_jobs=jobs), Parallel() as pool:
+        pool(delayed(fit)(sizes, X[:200], y[:200], seed) for seed in range(2 * jobs))
+        began = time.perf_counter()
+        found = pool(delayed(fit)(sizes, X, y, seed) for seed in range(FITS))
+        return time.perf_counter() - began, found
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    print("| network | backend | 8 fits, n_jobs=1 | n_jobs=2 | ratio |")
+    print("|---|---|---|---|---|")
+    for name, (inputs, sizes, rows) in NETS.items():
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((rows, inputs)).astype(np.float32)
+        y = np.digitize(X[:, 0] * X[:, 1] + X[:, 2], [-0.5, 0.5])
+        for backend in ("threading", "loky"):
+            turns = [[fits(backend, jobs, sizes, X, y) for jobs in (1, 2)] for _ in range(options.repeats)]
+            if len({tuple(found) for turn in turns for _, found in turn}) > 1:
+                raise SystemExit(f"{name}, {backend}: the fits differ with n_jobs")
+            one, two = (statistics.median(turn[k][0] for turn in turns) for k in (0, 1))
+            ratio = statistics.median(turn[0][0] / turn[1][0] for turn in turns)
+            print(f"| {name} | {backend} | {one:.2f} s | {two:.2f} s | {ratio:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
