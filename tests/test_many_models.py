@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import warnings
 from types import SimpleNamespace
 
@@ -64,6 +66,32 @@ def test_two_fits_at_once_have_one_team_between_them():
     """The second one works alone: no more threads than processors."""
     with team.gathered(2) as first, team.gathered(2) as second:
         assert first == min(2, team.allowed()) and second == 1
+
+
+def test_fits_in_threads_share_the_processors(monkeypatch):
+    """While another thread computes, and for a moment after, nobody has a team that needs both processors."""
+    monkeypatch.setattr(team, "allowed", lambda: 2)
+    monkeypatch.setattr(team, "BUSY", team.Busy())
+    monkeypatch.setattr(team, "MOMENT", 0.1)
+    inside, done = threading.Event(), threading.Event()
+
+    def other():
+        with team.gathered(1):
+            inside.set()
+            done.wait(10)
+
+    worker = threading.Thread(target=other)
+    worker.start()
+    inside.wait(10)
+    with team.gathered(2) as count:
+        assert count == 1
+    done.set()
+    worker.join()
+    with team.gathered(2) as count:
+        assert count == 1
+    time.sleep(0.15)
+    with team.gathered(2) as count:
+        assert count == 2
 
 
 def compiled(qualname, module="chainrule.loops"):

@@ -2,13 +2,14 @@
 
 Matrix products of BLAS with threads of its own would wait for these at each product; the run's own threads
 wait twice a step. They are started once and kept. Where several fits run at once, each in a thread of its
-own, one has the team and the others work alone.
+own, they share the processors: a member of a team that waits for its turn on one would hold up the others.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -70,7 +71,34 @@ class Crew:
         return self.pool.submit(work, rank)
 
 
-QUIET, CREW = Quiet(), Crew()
+class Busy:
+    """The threads that compute at present, or did so a moment ago and are likely to go on."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside: dict[int, int] = {}
+        self.left: dict[int, float] = {}
+
+    def enter(self) -> int:
+        """This thread begins to compute; returns how many others do."""
+        me, now = threading.get_ident(), time.perf_counter()
+        with self.lock:
+            self.left = {thread: at for thread, at in self.left.items() if now - at < MOMENT and thread != me}
+            self.inside[me] = self.inside.get(me, 0) + 1
+            return len(self.inside) - 1 + len(self.left)
+
+    def leave(self) -> None:
+        """This thread pauses, or has done."""
+        me = threading.get_ident()
+        with self.lock:
+            self.inside[me] -= 1
+            if not self.inside[me]:
+                del self.inside[me]
+                self.left[me] = time.perf_counter()
+
+
+MOMENT = 0.25  # seconds; a fit pauses between two stretches of steps for less
+QUIET, CREW, BUSY = Quiet(), Crew(), Busy()
 
 
 def processors() -> int:
@@ -89,9 +117,10 @@ def allowed() -> int:
 def gathered(wanted: int) -> Iterator[int]:
     """Inside, BLAS has one thread, and the team is there in the number that is yielded: at most `wanted`.
 
-    It is 1 where the team is busy.
+    It is 1 where the team is busy, and smaller where other threads compute too.
     """
-    count = min(wanted, allowed()) if wanted > 1 else 1
+    others = BUSY.enter()
+    count = min(wanted, allowed() // (1 + others)) if wanted > 1 else 1
     mine = count > 1 and CREW.lock.acquire(blocking=False)
     try:
         with QUIET:
@@ -99,6 +128,7 @@ def gathered(wanted: int) -> Iterator[int]:
     finally:
         if mine:
             CREW.lock.release()
+        BUSY.leave()
 
 
 def together(count: int, work: Callable[[int], Any]) -> Any:
@@ -121,6 +151,7 @@ def _forget() -> None:
     """A forked process has the memory of the threads, and not the threads."""
     QUIET.__init__()  # type: ignore[misc]
     CREW.__init__()  # type: ignore[misc]
+    BUSY.__init__()  # type: ignore[misc]
 
 
 if hasattr(os, "register_at_fork"):
