@@ -10,7 +10,7 @@ import sys
 import time
 import tracemalloc
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,8 @@ def test_rows_come_back_from_disk(rows, stored):
 
 class Seen:
     """A run that notes which rows each step sees."""
+
+    quiet = nullcontext()
 
     def __init__(self):
         self.steps_seen = []

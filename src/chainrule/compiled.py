@@ -47,6 +47,10 @@ class Run:
         self._data: tuple[Any, Rows] | None = None
         self._ticket: tuple[Any, ...] | None = None
 
+    # BLAS told to use several threads again between two stretches of steps would have them spin meanwhile,
+    # each on a processor that the run's own threads, or another fit, could use.
+    quiet = team.QUIET
+
     # -------------------------------------------------------------- room and threads
 
     def _plan_for(self, data: Rows) -> Plan:

@@ -7,6 +7,7 @@ every intermediate array of a pass can be looked at, which is how a network is e
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -226,6 +227,8 @@ class Run:
     optimiser : Optimiser, optional
         Needed by `steps` only.
     """
+
+    quiet = nullcontext()
 
     def __init__(self, objective: Objective, optimiser: Optimiser | None = None) -> None:
         self.objective = objective

@@ -164,7 +164,7 @@ class WindowRun:
     """
 
     def __init__(self, run: Any, data: StoredBatch, batch_size: int, *, shuffle: bool) -> None:
-        self.run, self.data, self.shuffle = run, data, shuffle
+        self.run, self.data, self.shuffle, self.quiet = run, data, shuffle, run.quiet
         self.steps_each = max(1, data.window // batch_size)
         self.block = max(1, self.steps_each * batch_size // BLOCKS)
         self._room = np.empty((min(self.steps_each * batch_size, len(data)), data.X.shape[1]), np.float32)

@@ -111,6 +111,7 @@ def fit(
     -------
     Outcome
     """
+    run = run or make_run(objective, training)
     pieces = stretches(
         objective,
         training,
@@ -126,12 +127,13 @@ def fit(
         position=position,
         rest=rest,
     )
-    try:
-        while True:
-            next(pieces)
-    except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
+    with run.quiet:
+        try:
+            while True:
+                next(pieces)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
 
 
 def stretches(
