@@ -40,15 +40,17 @@ class Quiet:
             if self.inside == 1:
                 libraries = blas().lib_controllers
                 self.before = [library.num_threads for library in libraries]
-                for library in libraries:
-                    library.set_num_threads(1)
+                for library, count in zip(libraries, self.before, strict=True):
+                    if count != 1:
+                        library.set_num_threads(1)
 
     def __exit__(self, *error: object) -> None:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
                 for library, count in zip(blas().lib_controllers, self.before, strict=True):
-                    library.set_num_threads(count)
+                    if count != 1:
+                        library.set_num_threads(count)
 
     def threads(self) -> int:
         """The number of threads that BLAS would use outside: what the user, or a pool of workers, allows."""
