@@ -68,10 +68,10 @@ class Cells:
         return self._where(self.stripped != "", self.raw)
 
     def _as_whole(self) -> pl.Series:
-        return self.present(self.cells).cast(pl.Int64, strict=False)
+        return self.cells.cast(pl.Int64, strict=False)  # the words for a missing value are no numbers
 
     def _as_float(self) -> pl.Series:
-        return self.present(self.cells).cast(pl.Float64, strict=False)
+        return self.cells.cast(pl.Float64, strict=False).fill_nan(None)
 
     def _as_truth(self) -> pl.Series:
         return self.present(self.lower) == "true"

@@ -112,9 +112,17 @@ def delimit(text: Text, separator: str) -> Delimited:
     return delimited
 
 
-def split_cells(data: bytes, separator: str) -> pl.DataFrame:
-    """Split text without a header into cells; an empty cell is the empty string."""
-    frame = pl.read_csv(io.BytesIO(data), has_header=False, separator=separator, infer_schema=False)
+def split_cells(data: bytes, separator: str, places: Sequence[int] | None = None) -> pl.DataFrame:
+    """Split text without a header into the cells of all columns, or of those at some places.
+
+    An empty cell is the empty string.
+    """
+    chosen = None if places is None else sorted(places)
+    frame = pl.read_csv(
+        io.BytesIO(data), has_header=False, separator=separator, infer_schema=False, columns=chosen
+    )
+    if places is not None and chosen is not None:
+        frame = frame.select(frame.columns[chosen.index(place)] for place in places)
     return frame.fill_null("")
 
 

@@ -207,12 +207,10 @@ class DelimitedPieces:
                 body = self._body(file, known)
                 if not body:
                     continue
-                cells = split_cells(body, self.separator)
+                cells = split_cells(body, self.separator, places)
+                cells.columns = list(columns)
                 yield pl.DataFrame(
-                    [
-                        Cells(cells.to_series(place).alias(name), self.decimal).typed(self._kinds[name])
-                        for name, place in zip(columns, places, strict=True)
-                    ]
+                    [Cells(cells[name], self.decimal).typed(self._kinds[name]) for name in columns]
                 )
 
     def _body(self, file: IO[bytes], known: Known) -> bytes:

@@ -34,7 +34,8 @@ class Some:
 
     def __getitem__(self, rows: Any) -> Array:
         """A copy of some of them."""
-        return self.whole[self.rows[rows]]
+        some: Array = self.whole[self.rows[rows]]
+        return some
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self.whole[self.rows].astype(dtype or self.dtype, copy=False)
