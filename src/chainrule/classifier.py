@@ -171,11 +171,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
-            self._label_binarizer = _binarizer(y)
-            self.classes_ = self._label_binarizer.classes_
+            self._learn_classes(y)
         else:
             self._check_classes(y)
         return X, y
+
+    def _learn_classes(self, y: Any) -> None:
+        self._label_binarizer = _binarizer(y)
+        self.classes_ = self._label_binarizer.classes_
 
     def _check_classes(self, y: Any) -> None:
         classes = unique_labels(y)

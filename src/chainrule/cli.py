@@ -13,9 +13,11 @@ from typing import Any
 import click
 
 from chainrule import cli_explain, cli_prove, cli_studio, cli_tune
+from chainrule.cli_memory import check_memory, fitting
 from chainrule.cli_parts import (
     INTERRUPTED,
     SEED,
+    Reader,
     Shell,
     check_output,
     check_paths,
@@ -58,6 +60,7 @@ chainrule train houses.csv --target price --drop id --hidden 128,64 --epochs 500
 chainrule train houses.csv --target price --activation 'leaky_relu(alpha=0.2)' --json
 chainrule train houses.csv --target price --epochs 5000 --checkpoint houses.checkpoint
 chainrule train houses.csv --target price --report houses.html
+chainrule train clicks.csv --target bought --memory 1GB
 """),
 )
 @click.argument("data", type=DATA)
@@ -158,6 +161,11 @@ chainrule train houses.csv --target price --report houses.html
     default=None,
     help="Score gradient boosting on the same rows, too.  [default: with at most 10 classes]",
 )
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="Read DATA in pieces and use no more memory than that, such as 1GB.",
+)
 @reading
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -173,7 +181,8 @@ def train(
     checkpoint: Path | None,
     report: Path | None,
     reference: bool | None,
-    read: Callable[..., Any],
+    memory: str | None,
+    read: Reader,
     quiet: bool,
     as_json: bool,
     **options: Any,
@@ -184,7 +193,8 @@ def train(
     gradient boosting (LightGBM if it is installed, else scikit-learn's). The model is written to a file
     that `predict` and `check` take. Ctrl-C ends training early and keeps what has been learnt. With
     --checkpoint, the same command goes on where training was stopped, by Ctrl-C or in any other way, and
-    writes the same model as if it had not been; then it removes the checkpoint.
+    writes the same model as if it had not been; then it removes the checkpoint. With --memory, DATA may
+    be larger than memory: see docs/memory.md.
     """
     check_paths(output, checkpoint, report, data=data)
     from chainrule import cli_text
@@ -192,9 +202,9 @@ def train(
     from chainrule.table_page import report_html, require_package
     from chainrule.table_reference import compare, quick
 
+    check_memory(memory, report, reference)
     if report is not None:
         require_package()  # before training, and not after it
-    frame = read(data)
     activation = options.pop("activation")
     if activation:
         options["activation"] = activation[0] if len(activation) == 1 else list(activation)
@@ -202,13 +212,14 @@ def train(
         cli_text.note([f"Going on from the checkpoint {checkpoint}."])
     options["checkpoint"] = checkpoint
     model = TableModel(**{name: value for name, value in options.items() if value is not None})
+    fit, frame = fitting(model, data, read, memory, checkpoint)
     with training(quiet) as callbacks:
-        model.fit(frame, target, task=task, drop=drop, callbacks=callbacks)
+        fit(target, task=task, drop=drop, callbacks=callbacks)
     interrupted = model.report_["training"]["stopped"] == "interrupted"
     if interrupted and not model.report_["training"]["epochs"]:
         raise KeyboardInterrupt  # there is nothing to save
     model.save(output)  # before the rest, which could be interrupted
-    if quick(model) if reference is None else reference:
+    if frame is not None and (quick(model) if reference is None else reference):
         compare(model, frame)
         model.save(output)
     if report is not None:

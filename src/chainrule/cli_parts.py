@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -106,18 +107,34 @@ def standard_output() -> BinaryIO:
     return sys.stdout.buffer
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Reads a table as the options of `reading` say."""
+
+    text: tuple[str, ...]
+    separator: str | None
+    decimal: Literal[".", ","]
+
+    def __call__(self, path: Path, *more_text: str) -> Any:
+        """The table as a whole."""
+        from chainrule.frames import read_table
+
+        text = (*self.text, *more_text)
+        return read_table(path, text=text, separator=self.separator, decimal=self.decimal)
+
+    def in_pieces(self, path: Path, piece: int) -> Any:
+        """The table in pieces of so many bytes."""
+        from chainrule.pieces import open_table
+
+        return open_table(path, text=self.text, separator=self.separator, decimal=self.decimal, piece=piece)
+
+
 def reading(command: Command) -> Command:
     """Add options of how a file is read; the command gets a function `read` that obeys them."""
 
     @functools.wraps(command)
     def reads(separator: str | None, decimal_comma: bool, text: tuple[str, ...], **rest: Any) -> None:
-        def read(path: Path, *more_text: str) -> Any:
-            from chainrule.frames import read_table
-
-            decimal: Literal[".", ","] = "," if decimal_comma else "."
-            return read_table(path, text=(*text, *more_text), separator=separator, decimal=decimal)
-
-        command(read=read, **rest)
+        command(read=Reader(text, separator, "," if decimal_comma else "."), **rest)
 
     found = "Character between the cells; if not given, it is found."
     for option in (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.column_kinds import MISSING, Dropped, Number, newly_missing, sensible
+from chainrule.column_kinds import MISSING, Dropped, Number, Spread, newly_missing, sensible
 from chainrule.column_values import Moments, Numbers, Series, as_moments
 
 PARTS: dict[str, Callable[[Moments], Any]] = {
@@ -52,14 +52,20 @@ class Date:
     @classmethod
     def learn(cls, name: str, values: Moments) -> Date | Dropped:
         """Find the parts that vary."""
-        gone = np.isnat(values)
-        if gone.all():
+        return cls.made(name, {part: Spread.of(part_of(part, values)) for part in PARTS})
+
+    @classmethod
+    def made(cls, name: str, spreads: Mapping[str, Spread]) -> Date | Dropped:
+        """What becomes of dates of whose parts that is known."""
+        known = spreads["year"]
+        if not known.present:
             return Dropped(name, cls.kind, "every value is missing")
-        learnt = {part: Number.learn(f"{name} {part}", _part(part, values)) for part in PARTS}
+        learnt = {part: Number.made(f"{name} {part}", spread) for part, spread in spreads.items()}
         kept = {part: n for part, n in learnt.items() if isinstance(n, Number) and n.varies}
-        if not kept and not gone.any():
+        missing = known.present < known.rows
+        if not kept and not missing:
             return Dropped(name, cls.kind, "every value is the same")
-        return cls(name, tuple(kept), tuple(kept.values()), bool(gone.any()))
+        return cls(name, tuple(kept), tuple(kept.values()), missing)
 
     def values(self, series: Series) -> Moments:
         """The values of the column."""
@@ -76,7 +82,7 @@ class Date:
     def encode(self, values: Moments) -> Numbers:
         """The columns that it becomes."""
         columns = [
-            number.encode(_part(part, values))[:, :1]
+            number.encode(part_of(part, values))[:, :1]
             for part, number in zip(self.parts, self.numbers, strict=True)
         ]
         return np.hstack([*columns, np.isnat(values)[:, None][:, : self.missing]])
@@ -92,5 +98,6 @@ class Date:
         return newly_missing(self.name, int(np.isnat(values).sum()), self.missing)
 
 
-def _part(part: str, values: Moments) -> Numbers:
+def part_of(part: str, values: Moments) -> Numbers:
+    """A part of dates, as numbers; NaN where a date is missing."""
     return np.where(np.isnat(values), np.nan, PARTS[part](values))

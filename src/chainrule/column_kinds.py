@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -60,6 +61,41 @@ class Dropped:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """What is known of some numbers.
+
+    Attributes
+    ----------
+    rows, present : int
+        How many values there are, and how many are not missing.
+    least, most : float
+    median : float
+        The lower one of two.
+    centre, deviation : float
+        Mean and standard deviation, the missing values set to the median.
+    """
+
+    rows: int
+    present: int
+    least: float
+    most: float
+    median: float
+    centre: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Numbers) -> Spread:
+        """Of numbers, of which NaN are missing."""
+        present = np.sort(values[~np.isnan(values)])
+        if not present.size:
+            return cls(values.size, 0, math.nan, math.nan, math.nan, math.nan, math.nan)
+        median = float(present[(present.size - 1) // 2])
+        centre, deviation = moments(np.where(np.isnan(values), median, values))
+        least, most = float(present[0]), float(present[-1])
+        return cls(values.size, present.size, least, most, median, centre, deviation)
+
+
+@dataclass(frozen=True)
 class Number:
     """Numbers: shifted and scaled to mean 0 and standard deviation 1.
 
@@ -102,19 +138,22 @@ class Number:
     @classmethod
     def learn(cls, name: str, values: Numbers, *, truth: bool = False) -> Number | Dropped:
         """Find the median, the mean and the standard deviation."""
+        return cls.made(name, Spread.of(values), truth=truth)
+
+    @classmethod
+    def made(cls, name: str, spread: Spread, *, truth: bool = False) -> Number | Dropped:
+        """What becomes of numbers of which that is known."""
         was = "boolean" if truth else "number"
-        present = np.sort(values[~np.isnan(values)])
-        if not present.size:
+        if not spread.present:
             return Dropped(name, was, "every value is missing")
-        missing = present.size < values.size
-        fill = float(present[(present.size - 1) // 2])
-        centre, scale = moments(np.where(np.isnan(values), fill, values))
-        varies = bool(present[0] < present[-1]) and scale > 0
+        missing = spread.present < spread.rows
+        centre, scale = spread.centre, spread.deviation
+        varies = spread.least < spread.most and scale > 0
         if not varies and not missing:
             return Dropped(name, was, "every value is the same")
         if truth:
             centre, scale = 0.0, 1.0
-        return cls(name, centre, scale if varies else 1.0, fill, missing, varies, truth)
+        return cls(name, centre, scale if varies else 1.0, spread.median, missing, varies, truth)
 
     def values(self, series: Series) -> Numbers:
         """The values of the column."""
@@ -179,17 +218,34 @@ class Category:
     def learn(cls, name: str, values: Texts) -> Category | Dropped:
         """Choose the levels: not the rare ones, and not too many."""
         counts = Counter(value for value in values if value is not None)
-        missing = counts.total() < len(values)
-        if not counts:
+        return cls.made(name, counts, len(values), counts.total())
+
+    @classmethod
+    def made(
+        cls, name: str, counts: Mapping[str, int], rows: int, present: int, others: int = 0
+    ) -> Category | Dropped:
+        """What becomes of texts that are so frequent.
+
+        Parameters
+        ----------
+        name : str
+        counts : mapping of str to int
+        rows, present : int
+            How many values there are, and how many are not missing.
+        others : int
+            Texts beside those in `counts`, each rare.
+        """
+        missing, different = present < rows, len(counts) + others
+        if not different:
             return Dropped(name, cls.kind, "every value is missing")
-        if len(counts) == 1 and not missing:
+        if different == 1 and not missing:
             return Dropped(name, cls.kind, "every value is the same")
-        least = max(FEWEST, math.ceil(RARE * len(values)))
+        least = max(FEWEST, math.ceil(RARE * rows))
         common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_LEVELS]
         levels = tuple(sorted(level for level, count in common if count >= least))
         if not levels and not missing:
-            return Dropped(name, cls.kind, f"none of its {len(counts)} texts is in {least} rows or more")
-        return cls(name, levels, missing, len(counts) - len(levels))
+            return Dropped(name, cls.kind, f"none of its {different} texts is in {least} rows or more")
+        return cls(name, levels, missing, different - len(levels))
 
     def values(self, series: Series) -> Texts:
         """The values of the column."""
@@ -240,6 +296,44 @@ def moments(values: Numbers) -> tuple[float, float]:
     largest = float(np.abs(values).max()) or 1.0
     unit = values / largest
     return float(unit.mean()) * largest, float(unit.std()) * largest
+
+
+class Moments:
+    """Mean and standard deviation of numbers that come in pieces, for values of any size.
+
+    Attributes
+    ----------
+    count : int
+    least, most, mean, deviation : float
+    """
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.deviation = 0, 0.0, 0.0
+        self.least, self.most = math.inf, -math.inf
+
+    def add(self, values: Numbers) -> None:
+        """Take in a piece, without missing values."""
+        if not values.size:
+            return
+        mean, deviation = moments(values)
+        self.merge(values.size, mean, deviation)
+        self.least = min(self.least, float(values.min()))
+        self.most = max(self.most, float(values.max()))
+
+    def merge(self, count: int, mean: float, deviation: float) -> None:
+        """Take in numbers of which that is known.
+
+        Variances and the way between the means add up (Chan, Golub & LeVeque 1983, Am. Stat. 37).
+        """
+        if not self.count:
+            self.count, self.mean, self.deviation = count, mean, deviation
+            return
+        total = self.count + count
+        own, other = self.count / total, count / total
+        way = (mean / 2 - self.mean / 2) * (2 * math.sqrt(own * other))  # halves: no difference overflows
+        self.deviation = math.hypot(math.sqrt(own) * self.deviation, math.sqrt(other) * deviation, way)
+        self.mean = self.mean * own + mean * other
+        self.count = total
 
 
 def newly_missing(name: str, count: int, known: bool) -> list[str]:

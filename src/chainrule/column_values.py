@@ -53,9 +53,33 @@ def as_frame(data: Any) -> Frame:
     return frame
 
 
-def misfit(name: str, row: int, problem: str) -> DataError:
-    """The error about one value; `row` counts from 0 here, and from 1 in the message."""
-    return DataError(f"Column {name!r}, row {row + 1}: {problem}.")
+class MisfitError(DataError):
+    """The error about one value.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    row : int
+        Counted from 0 here, and from 1 in the message.
+    problem : str
+    """
+
+    def __init__(self, name: str, row: int, problem: str) -> None:
+        super().__init__(f"Column {name!r}, row {row + 1}: {problem}.")
+        self.name, self.row, self.problem = name, row, problem
+
+    def further_down(self, rows: int) -> MisfitError:
+        """The same error, where so many rows of the table stand before those that were looked at."""
+        return MisfitError(self.name, self.row + rows, self.problem)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MisfitError, (self.name, self.row, self.problem)
+
+
+def misfit(name: str, row: int, problem: str) -> MisfitError:
+    """The error about one value; `row` counts from 0."""
+    return MisfitError(name, row, problem)
 
 
 # ------------------------------------------------------------------ kinds
@@ -148,7 +172,10 @@ def as_truth(series: Series) -> Numbers:
 
 def as_texts(series: Series) -> Texts:
     """Texts, with None for a missing or blank one. A whole number is written without a point."""
-    return [None if value is None else text_of(value) for value in _present(series)]
+    values = _present(series)
+    if series.dtype == nw.String:
+        return [value if value is not None and value.strip() else None for value in values]
+    return [None if value is None else text_of(value) for value in values]
 
 
 def as_moments(series: Series) -> Moments:

@@ -95,9 +95,7 @@ class ColumnEncoder:
         require(frame, drop)
         series = (frame[name] for name in frame.columns if name not in drop)
         self.columns = tuple(_learn(s, kind_of(s), chosen) for s in series)
-        if not self.kept:
-            reasons = "; ".join(f"{column.name!r}: {column.done}" for column in self.columns)
-            raise DataError(f"The table has no column to learn from{f' ({reasons})' if reasons else ''}.")
+        refuse_nothing(self)
         return self
 
     def transform(self, data: Any) -> Numbers:
@@ -157,6 +155,13 @@ class ColumnEncoder:
     def from_dict(cls, facts: dict[str, Any]) -> ColumnEncoder:
         """The inverse of `to_dict`."""
         return cls(_from_dict(column) for column in facts["columns"])
+
+
+def refuse_nothing(encoder: ColumnEncoder) -> None:
+    """Refuse columns of which all were dropped."""
+    if not encoder.kept:
+        reasons = "; ".join(f"{column.name!r}: {column.done}" for column in encoder.columns)
+        raise DataError(f"The table has no column to learn from{f' ({reasons})' if reasons else ''}.")
 
 
 def require(frame: Frame, names: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import team, templates
+from chainrule import first_use, team, templates
 from chainrule.equations.optimisers import Optimiser
 from chainrule.native import COMPILED, LINE
 from chainrule.parameters import Array
@@ -21,6 +21,7 @@ from chainrule.plan import (
     UNITS,
     WIDTH,
     Desk,
+    Plan,
     Rows,
     Space,
     Team,
@@ -28,6 +29,7 @@ from chainrule.plan import (
 from chainrule.planning import loops, make_method, make_plan, make_rows, make_ticket
 from chainrule.problem import Batch, Objective, Pace, Stretch
 
+first_use.tell()
 FEW = 32  # rows that are predicted by the short way
 CHUNK = 2048  # rows of a full-batch pass that are in the workspace at once
 MEMBER = 300_000  # multiplications of a forward pass that are worth a thread: some 20 microseconds of a step
@@ -54,6 +56,7 @@ class Run:
         self.network = objective.network
         self.dtype = objective.network.dtype
         self.plan = make_plan(objective)
+        self._sparse_plan: Plan | None = None
         self.loops = loops(self.dtype)
         self.method, self._scalars = None, 0
         if optimiser and optimiser.step:
@@ -65,15 +68,24 @@ class Run:
 
     # -------------------------------------------------------------- room and threads
 
-    def _space(self, rows: int, rank: int = 0) -> Space:
+    def _plan_for(self, data: Rows) -> Plan:
+        """The plan for these rows: a dense first layer takes those of a CSR matrix as they are."""
+        first = self.network.layers[0]
+        if not data.starts.size or first.kind != "dense" or first.members > 1:
+            return self.plan
+        if self._sparse_plan is None:
+            self._sparse_plan = make_plan(self.objective, sparse=True)
+        return self._sparse_plan
+
+    def _space(self, rows: int, rank: int = 0, plan: Plan | None = None) -> Space:
         """A workspace for that many rows, kept from call to call."""
         while len(self._spaces) <= rank:
             self._spaces.append(Space(np.empty(0, self.dtype), np.empty(0, self.dtype)))
-        if self._spaces[rank].weights.size < rows * self.network.members:
-            columns, members = int(self.plan.places[WIDTH]), self.network.members
-            self._spaces[rank] = Space(
-                np.empty(rows * columns, self.dtype), np.empty(rows * members, self.dtype)
-            )
+        work, weights = self._spaces[rank]
+        size, members = rows * int((plan or self.plan).places[WIDTH]), rows * self.network.members
+        if weights.size < members or work.size < size:
+            size, members = max(size, work.size), max(members, weights.size)
+            self._spaces[rank] = Space(np.empty(size, self.dtype), np.empty(members, self.dtype))
         return self._spaces[rank]
 
     def _desk(self, rows: int, rank: int) -> Desk:
@@ -139,17 +151,18 @@ class Run:
         n, depth = X.shape[0], len(self.network.layers)
         layer %= depth
         rows, order = make_rows(X, None, None, self.dtype), np.arange(n)
+        plan = self._plan_for(rows)
         width = self.network.outputs if link else self.network.widths[layer + 1]
         out = np.empty((n, width), self.dtype)
         chunk = max(1, min(n, CHUNK))
         with team.gathered(self._members(chunk, n / chunk)) as count:
             each = max(1, min(chunk, -(-n // count)))
-            spaces = [self._space(each, rank) for rank in range(count)]
+            spaces = [self._space(each, rank, plan) for rank in range(count)]
             desks = [self._desk(each, rank) for rank in range(count)]
 
             def work(rank: int) -> None:
                 self.loops.run_forward(
-                    self.plan, rows, theta, spaces[rank], desks[rank], rank, count, order, each, layer,
+                    plan, rows, theta, spaces[rank], desks[rank], rank, count, order, each, layer,
                     link, out,
                 )  # fmt: skip
 
@@ -176,13 +189,15 @@ class Run:
     def _evaluate(self, theta: Array, batch: Batch, want: bool) -> tuple[float, Array]:
         n = len(batch)
         chunk, gradient = max(1, min(n, CHUNK)), np.zeros(self.objective.layout.size, self.dtype)
-        space, order, data = self._space(chunk), np.arange(n), self._rows(batch)
+        order, data = np.arange(n), self._rows(batch)
+        plan = self._plan_for(data)
+        space = self._space(chunk, plan=plan)
         with team.gathered(self._members(chunk, n / chunk)) as count:
             crew, desks = self._team(count, chunk), [self._desk(chunk, rank) for rank in range(count)]
 
             def work(rank: int) -> Any:
                 return self.loops.run_gradient(
-                    self.plan, data, theta, gradient, space, desks[rank], crew, rank, order, chunk, want
+                    plan, data, theta, gradient, space, desks[rank], crew, rank, order, chunk, want
                 )
 
             return float(team.together(count, work)), gradient
@@ -211,7 +226,9 @@ class Run:
         """
         s = stretch
         assert self.method is not None
-        method, data, space = self.method, self._rows(s.batch), self._space(s.batch_size)
+        method, data = self.method, self._rows(s.batch)
+        plan = self._plan_for(data)
+        space = self._space(s.batch_size, plan=plan)
         span = np.array([s.first, s.last, s.batch_size, s.t])
         seed = np.array([s.seed], dtype=np.uint64)
         with team.gathered(self._members(s.batch_size, s.last - s.first)) as count:
@@ -220,7 +237,7 @@ class Run:
 
             def work(rank: int) -> Any:
                 return self.loops.run_steps(
-                    self.plan, data, method, s.theta, s.slots, space, desks[rank], crew, rank, s.order,
+                    plan, data, method, s.theta, s.slots, space, desks[rank], crew, rank, s.order,
                     span, s.rates, s.losses, seed,
                 )  # fmt: skip
 

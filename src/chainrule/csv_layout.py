@@ -22,10 +22,20 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Text:
-    """Text in which the quotes have been paired, but whose separator is not known yet."""
+    """Text in which the quotes have been paired, but whose separator is not known yet.
+
+    Attributes
+    ----------
+    name : str
+        Of the file.
+    data : bytes
+    before : int
+        Lines of the file before `data`.
+    """
 
     name: str
     data: bytes
+    before: int = 0
 
     @cached_property
     def bytes(self) -> npt.NDArray[np.uint8]:
@@ -134,7 +144,7 @@ class Table:
 
     def place(self, offset: int, *, column: bool = True) -> str:
         """The file, line and column of a byte."""
-        line = f"{self.text.name}, line {line_of(self.text.data, offset)}"
+        line = f"{self.text.name}, line {self.text.before + line_of(self.text.data, offset)}"
         if not column:
             return line
         start = self.text.starts[np.searchsorted(self.text.starts, offset, side="right") - 1]

@@ -43,17 +43,23 @@ class Delimited:
         The file, in UTF-8.
     starts : ndarray of int64
         Where each row begins in `data`; the header is left out.
+    before : int
+        Lines of the file before `data`.
     """
 
     name: str
     cells: pl.DataFrame
     data: bytes
     starts: Offsets
+    before: int = 0
+
+    def line(self, row: int) -> int:
+        """The line of the file that a row begins in."""
+        return self.before + line_of(self.data, self.starts[row])
 
     def error(self, row: int, column: str, problem: str) -> DataError:
         """The error about one cell."""
-        line = line_of(self.data, self.starts[row])
-        return DataError(f"{self.name}, line {line}, column {column!r}: {problem}")
+        return DataError(f"{self.name}, line {self.line(row)}, column {column!r}: {problem}")
 
 
 def split(raw: bytes, name: str, separator: str | None = None) -> Delimited:
@@ -77,31 +83,53 @@ def split(raw: bytes, name: str, separator: str | None = None) -> Delimited:
         If the bytes are not a table with a header: the message names the line, the column where
         there is one, and a remedy.
     """
-    text = Text(name, _as_utf8(raw, name))
-    table = text.divided_by(separator or find_separator(text))
+    text = Text(name, as_utf8(raw, name))
+    delimited = delimit(text, separator or find_separator(text))
+    if not delimited.cells.height:
+        raise no_rows(name)
+    return delimited
+
+
+def no_rows(name: str) -> DataError:
+    """The error about a file without rows."""
+    return DataError(f"{name} has a header, but no rows below it.")
+
+
+def delimit(text: Text, separator: str) -> Delimited:
+    """Text, with its header, into cells: none, if there are no rows."""
+    table = text.divided_by(separator)
     names = _header(table)
     starts = table.rows[1:]
-    if not len(starts):
-        raise DataError(f"{name} has a header, but no rows below it.")
-    cells = _cells(table.body, table)
+    if len(starts):
+        cells = split_cells(table.body, separator)
+    else:
+        cells = pl.DataFrame(schema={str(place): pl.String for place in range(len(names))})
     if cells.shape != (len(starts), len(names)):  # a guard: both readings must see the same table
-        raise DataError(f"{name} cannot be read as a table of {len(names)} columns.")
+        raise DataError(f"{text.name} cannot be read as a table of {len(names)} columns.")
     cells.columns = names
-    delimited = Delimited(name, cells, text.data, starts)
+    delimited = Delimited(text.name, cells, text.data, starts, text.before)
     _refuse_repeated_header(delimited)
     return delimited
 
 
-def _cells(data: bytes, table: Table) -> pl.DataFrame:
-    """Split text into cells; an empty cell is the empty string."""
-    frame = pl.read_csv(io.BytesIO(data), has_header=False, separator=table.separator, infer_schema=False)
+def split_cells(data: bytes, separator: str, places: Sequence[int] | None = None) -> pl.DataFrame:
+    """Split text without a header into the cells of all columns, or of those at some places.
+
+    An empty cell is the empty string.
+    """
+    chosen = None if places is None else sorted(places)
+    frame = pl.read_csv(
+        io.BytesIO(data), has_header=False, separator=separator, infer_schema=False, columns=chosen
+    )
+    if places is not None and chosen is not None:
+        frame = frame.select(frame.columns[chosen.index(place)] for place in places)
     return frame.fill_null("")
 
 
 # ------------------------------------------------------------------ encodings
 
 
-def _as_utf8(raw: bytes, name: str) -> bytes:
+def as_utf8(raw: bytes, name: str) -> bytes:
     """The text in UTF-8, without a byte order mark; where it had only returns, with line feeds."""
     for magic, what in NOT_TEXT.items():
         if raw.startswith(magic):
@@ -122,7 +150,7 @@ def _as_utf8(raw: bytes, name: str) -> bytes:
 
 def _header(table: Table) -> list[str]:
     """The names of the columns."""
-    names = [name.strip() for name in _cells(table.text.data[table.text.head], table).row(0)]
+    names = [name.strip() for name in split_cells(table.text.data[table.text.head], table.separator).row(0)]
     place = table.place(table.text.head.start, column=False)
     if "" in names:
         raise DataError(

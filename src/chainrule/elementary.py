@@ -9,7 +9,7 @@ Functions; Muller 2016, Elementary Functions, chapters 3 and 11):
 
     exp x = 2^k exp r,                     r = x - k log 2,        |r| <= log(2) / 2
     log x = e log 2 + 2 artanh s,          s = (m - 1) / (m + 1),  x = 2^e m,  1/sqrt 2 <= m < sqrt 2
-    tanh x = -q / (2 + q),                 q = exp(-2 x) - 1,      x >= 0
+    tanh x = -q / (2 + q) = 1 - 2 e / (1 + e),  q = e - 1,         e = exp(-2 x),  x >= 0
     erfc x = exp(-x^2) t g(2 t - 1),       t = 2 / (2 + x),        x >= 0
     cos 2 pi u = sin 2 pi (1/4 - |r|),     r = u - k,              |r| <= 1/2
 
@@ -154,8 +154,18 @@ def _add_exponentials(made: SimpleNamespace, tail: Scalar) -> None:
 
     @inlined
     def tanh(x):
-        q = expm1(-2.0 * abs(x))
-        return math.copysign(-q / (2.0 + q), x)
+        # Both forms from one reduction: near 0 the first keeps the digits of the difference, and where
+        # tanh x > 1/2 the second adds to 1 what is known to all its digits.
+        a = abs(x)
+        y = -60.0 if a > 30.0 else -2.0 * a
+        i, r = nearest(y)
+        first, second = powers(i)
+        power, e = first * second, fma(r * r, tail(r), r)
+        q, whole = fma(power, e, power - 1.0), fma(power, e, power)
+        far = a > 0.5
+        part = (2.0 * whole if far else -q) / ((1.0 if far else 2.0) + (whole if far else q))
+        value = 1.0 - part if far else part
+        return math.copysign(value, x)
 
     made.exp, made.expm1, made.tanh = exp, expm1, tanh
 

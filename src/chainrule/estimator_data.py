@@ -13,7 +13,7 @@ from chainrule import row_weights
 from chainrule.errors import DataError, DataTypeError, OptionError
 from chainrule.parameters import Array
 from chainrule.problem import Batch
-from chainrule.refusals import Given, explained, first_where, refuse_disguised, validated
+from chainrule.refusals import CHUNK, Given, explained, first_where, refuse_disguised, validated
 
 
 class DataMixin:
@@ -26,17 +26,22 @@ class DataMixin:
 
     def _targets(self, y: Any, dtype: Any) -> Array:
         """The targets as the loss wants them, in the network's own type."""
-        Y = self._encode(y)
+        cast: Array = np.empty((0, 0), dtype)
         try:
             with np.errstate(over="ignore"):
-                cast: Array = Y.astype(dtype)
+                for first in range(0, len(y), CHUNK):  # labels as numbers take more room than the targets
+                    part = self._encode(y[first : first + CHUNK])
+                    if not first:
+                        cast = np.empty((len(y), part.shape[1]), dtype)
+                    cast[first : first + CHUNK] = part
         except ValueError as error:
             raise explained(error, Given(None, y, "X", "y", dtype, self)) from None
         bad = first_where(lambda values: ~np.isfinite(values), cast)
         if bad is not None:
             (row, column), _, _ = bad
+            value = self._encode(y[row : row + 1])[0, column]
             raise DataError(
-                f"y in row {row} is {Y[row, column]:g}, too large for {dtype}: scale y "
+                f"y in row {row} is {value:g}, too large for {dtype}: scale y "
                 "(TransformedTargetRegressor, or TableModel), or give X as float64."
             )
         return cast
@@ -60,7 +65,7 @@ class DataMixin:
         if not self.early_stopping:
             return batch, None
         rows = self._validation_rows(batch, y)
-        kept, held = batch.take(rows[0]), batch.take(rows[1])
+        kept, held = batch.part(rows[0]), batch.part(rows[1])
         if len(held) < 2:
             raise DataError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."

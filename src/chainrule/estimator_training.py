@@ -148,11 +148,15 @@ class TrainingMixin:
         run["validation_data"] = None if validation is None else fact_of(*validation)
         keeper = Keeper(self.checkpoint, float(self.checkpoint_every), run)
         if keeper.saved is not None:
-            try:
-                self._recall(*keeper.saved.own, rows=len(data))
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise FileError(f"{keeper.path} does not fit to this estimator: {error}.") from error
+            self._recall_saved(keeper, rows=len(data))
         return keeper
+
+    def _recall_saved(self, keeper: Keeper, *, rows: int) -> None:
+        assert keeper.saved is not None
+        try:
+            self._recall(*keeper.saved.own, rows=rows)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise FileError(f"{keeper.path} does not fit to this estimator: {error}.") from error
 
     def _facts(self) -> dict[str, Any]:
         """The options, as a file can hold them and as they can be compared."""

@@ -138,9 +138,10 @@ def begin(objective: Objective, theta: Array, data: Batch, batch_size: int | Non
         Rows of a training step; None if there will be no end to note, so that no pass is worth it.
     """
     task = objective.network.loss_row.task
+    looked_at = snapshot.sample(data, LOOKED_AT)
     notes = Notes(
-        inputs=scale_of(data.X),
-        targets=scale_of(data.Y) if task == "regression" else None,
+        inputs=scale_of(looked_at.X),
+        targets=scale_of(looked_at.Y) if task == "regression" else None,
         classes=_class_weights(data, task),
     )
     if batch_size is None:
@@ -195,8 +196,7 @@ def _class_weights(data: Batch, task: str) -> tuple[float, ...]:
     """The weight of each class; none for numbers, and none for several labels to a row."""
     if task == "regression" or (task == "binary" and data.Y.shape[1] > 1):
         return ()
-    weighted = data.Y if data.weights is None else data.Y * data.weights[:, None]
-    totals = weighted.sum(axis=0, dtype=np.float64)
+    totals = data.sums()
     if task == "multiclass":
         return tuple(map(float, totals))
     whole = len(data) if data.weights is None else data.weights.sum(dtype=np.float64)

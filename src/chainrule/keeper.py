@@ -60,7 +60,14 @@ class Keeper(AbstractContextManager["Keeper"]):
                 "name another file, or delete this one to start anew."
             )
 
-    def begin(self, state: State, training: Training, rows: int, own: Callable[[], Contents]) -> Position:
+    def begin(
+        self,
+        state: State,
+        training: Training,
+        rows: int,
+        own: Callable[[], Contents],
+        shuffled: int | None = None,
+    ) -> Position:
         """Where to begin: at the checkpoint, to which the state is brought, or at the beginning.
 
         Parameters
@@ -72,6 +79,8 @@ class Keeper(AbstractContextManager["Keeper"]):
             Rows to train on.
         own : callable
             Gives what else a checkpoint is to hold: metadata and arrays.
+        shuffled : int, optional
+            What an epoch's order counts, if not the rows.
 
         Raises
         ------
@@ -89,7 +98,11 @@ class Keeper(AbstractContextManager["Keeper"]):
             for array, other in ((new.theta, state.theta), (new.slots, state.slots))
         )
         steps = math.ceil(rows / min(training.batch_size, rows))
-        if not same or self.position.step >= steps or (order is not None and len(order) != rows):
+        if (
+            not same
+            or self.position.step >= steps
+            or (order is not None and len(order) != (rows if shuffled is None else shuffled))
+        ):
             raise FileError(f"{self.path} does not fit to this network and these rows.")
         state.theta[:] = new.theta
         vars(state).update({name: value for name, value in vars(new).items() if name != "theta"})

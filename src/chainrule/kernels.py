@@ -42,7 +42,7 @@ OPTIONS = {"nogil": True, "error_model": "numpy"}
 PACKAGE = Path(__file__).parent
 OWN_FILES = (
     "elementary.py", "native.py", "tiles.py", "products.py", "vocabulary.py", "kernels.py", "templates.py",
-    "entry_templates.py", "plan.py", "workspace.py", "passes.py", "loops.py", "planning.py",
+    "entry_templates.py", "plan.py", "workspace.py", "sparse_rows.py", "passes.py", "loops.py", "planning.py",
 )  # fmt: skip
 ELEMENTARY = ("exp", "expm1", "log", "log1p", "tanh", "erfc", "cos_turns", "sin_turns")
 

@@ -63,7 +63,7 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
         begin, t = number * span[2], span[3] + done + 1
         n = min(span[2], order.size - begin)
         first, last = share(n, rank, count)
-        total = load(plan, data, order, begin, n, first, last, space)
+        total = load(plan, data, theta, order, begin, n, first, last, space)
         scale = 1 / total if total > 0 else 0.0
         if first < last:
             dropping = rates[DROPOUT, done]
@@ -80,7 +80,7 @@ def run_steps(plan, data, method, theta, slots, space, desk, team, rank, order, 
             return done
         prepare(method, desk, rates[RATE, done], rates[DECAY, done], t)
         shrink = penalty_scale(plan, total / members)
-        update_pass(plan, method, theta, slots, space, desk, team, n, rank, shrink)
+        update_pass(plan, data, order, begin, method, theta, slots, space, desk, team, n, rank, shrink)
         if count > 1:
             meet(team.counters, count)
         value += lanes(team.penalties)
@@ -100,7 +100,7 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
     for begin in range(0, order.size, chunk):
         n = min(chunk, order.size - begin)
         first, last = share(n, rank, count)
-        load(plan, data, order, begin, n, first, last, space)
+        load(plan, data, theta, order, begin, n, first, last, space)
         if first < last:
             forward_pass(plan, theta, space, desk, n, first, last, np.uint64(0), 0, 0.0)
             weighted = data.weights.size > 0
@@ -111,7 +111,7 @@ def run_gradient(plan, data, theta, gradient, space, desk, team, rank, order, ch
             meet(team.counters, count)
         value += lanes(part(team.losses, 0, n * members))
         if want:
-            add_gradient(plan, theta, gradient, space, desk, n, rank, count, begin == 0)
+            add_gradient(plan, data, theta, order, begin, gradient, space, desk, n, rank, count)
         if count > 1:
             meet(team.counters, count)
     if rank == 0:
@@ -131,7 +131,7 @@ def run_forward(plan, data, theta, space, desk, rank, count, order, chunk, layer
     at = plan.layers[layer]
     for begin in range(rank * chunk, order.size, chunk * count):
         n = min(chunk, order.size - begin)
-        load(plan, data, order, begin, n, 0, n, space)
+        load(plan, data, theta, order, begin, n, 0, n, space)
         forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, 0.0)
         if link:
             predict_pass(plan, space, desk, n, out[begin : begin + n])
@@ -176,7 +176,7 @@ def run_rows(ticket, X, out):
 def run_jacobian(plan, data, theta, space, desk, order, J):
     """J[i, k] = derivatives of value k of row i of the last layer; all rows fit into the workspace."""
     n, outputs, depth = order.size, J.shape[1], plan.layers.shape[0]
-    load(plan, data, order, 0, n, 0, n, space)
+    load(plan, data, theta, order, 0, n, 0, n, space)
     forward_pass(plan, theta, space, desk, n, 0, n, np.uint64(0), 0, 0.0)
     for k in range(outputs):
         seed = rows_of(space.work, plan.layers[depth - 1, DZ_AT], n, 1, outputs, 0, n)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule import workspace
+from chainrule import sparse_rows, workspace
 from chainrule.native import flat, meet, part, rows_of
 from chainrule.plan import (
     A_AT,
@@ -44,7 +44,8 @@ from chainrule.plan import (
     Y_AT,
     Z_AT,
 )
-from chainrule.workspace import gather, lanes, share, weigh_rows
+from chainrule.sparse_rows import sparse_forward, sparse_gradient
+from chainrule.workspace import gather, gather_targets, lanes, share, weigh_rows
 
 
 def copy_entries(source, target):
@@ -58,9 +59,10 @@ def forward_pass(plan, theta, space, desk, n, first, last, seed, t, dropping):
     """Forward through the layers, of rows first to last; `dropping` is a factor on the rates of dropout."""
     for index in range(plan.layers.shape[0]):
         at = plan.layers[index]
-        X = rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], first, last)
         Z = rows_of(space.work, at[Z_AT], n, at[MEMBERS], at[UNITS], first, last)
-        call_forward(at[FORWARD], (X, part(theta, at[P0], at[P1]), part(plan.sizes, at[S0], at[S1]), Z))
+        if at[X_AT] >= 0:  # of sparse rows, Z is there already
+            X = rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], first, last)
+            call_forward(at[FORWARD], (X, part(theta, at[P0], at[P1]), part(plan.sizes, at[S0], at[S1]), Z))
         A = rows_of(space.work, at[A_AT], n, at[MEMBERS], at[UNITS], first, last)
         if at[ACTIVATE] >= 0:
             call_activate(at[ACTIVATE], (Z, part(plan.constants, at[C0], at[C1]), A, desk.scratch))
@@ -117,12 +119,20 @@ def backward_pass(plan, theta, space, n, first, last, seed, t, dropping):
             call_backward(at[BACKWARD], (dA, X, p, part(plan.sizes, at[S0], at[S1]), dX, part(p, 0, 0)))
 
 
-def load(plan, data, order, begin, n, first, last, space):
-    """Bring a member's rows, and the weights of all, into the workspace; returns the weights' sum."""
+def load(plan, data, theta, order, begin, n, first, last, space):
+    """Bring a member's rows, and the weights of all, into the workspace; returns the weights' sum.
+
+    In place of sparse rows come the first layer's Z.
+    """
     layer, members = plan.layers[0], plan.places[PARTS]
-    X = rows_of(space.work, layer[X_AT], n, 1, layer[INPUTS] * layer[MEMBERS], first, last)
     Y = rows_of(space.work, plan.places[Y_AT], n, 1, plan.places[OUTPUTS] * members, first, last)
-    gather(data, order, begin + first, X, Y)
+    if layer[X_AT] >= 0:
+        X = rows_of(space.work, layer[X_AT], n, 1, layer[INPUTS] * layer[MEMBERS], first, last)
+        gather(data, order, begin + first, X)
+    else:
+        Z = rows_of(space.work, layer[Z_AT], n, 1, layer[UNITS], first, last)
+        sparse_forward(data, order, begin + first, part(theta, layer[P0], layer[P1]), Z, layer[INPUTS])
+    gather_targets(data, order, begin + first, Y)
     return weigh_rows(data, order, begin, n, members, space.weights)
 
 
@@ -186,25 +196,26 @@ def pieces(plan, index, rank, count):
     return first, last, 4 if most >= 4 else (2 if most >= 2 else 1)
 
 
-def piece_gradient(plan, theta, space, n, index, first, last, gradient):
+def piece_gradient(plan, data, theta, order, at_row, space, n, index, first, last, gradient):
     """The gradient of slices first to last of a layer's parameters; returns where these begin and end.
 
     A dense layer's slices are the rows of W. Restricted to some of its inputs it is a dense layer too, so
     its own equation serves; what that says of b holds for the whole, and counts with the last slice.
     """
     at = plan.layers[index]
-    dZ, X = (
-        rows_of(space.work, at[DZ_AT], n, at[MEMBERS], at[UNITS], 0, n),
-        rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], 0, n),
-    )
+    dZ = rows_of(space.work, at[DZ_AT], n, at[MEMBERS], at[UNITS], 0, n)
     p, sizes = part(theta, at[P0], at[P1]), part(plan.sizes, at[S0], at[S1])
-    if at[SLICES] != ROWS:
-        call_backward(at[BACKWARD], (dZ, X, p, sizes, X[:0], part(gradient, 0, p.size)))
-        return at[P0], at[P1]
     begin, end = first * at[UNITS], last * at[UNITS]
     rest = p.size - at[INPUTS] * at[UNITS]
-    dp = part(gradient, 0, end - begin + rest)
-    call_backward(at[BACKWARD], (dZ, X[:, first:last], p, sizes, X[:0], dp))
+    if at[X_AT] < 0:
+        sparse_gradient(data, order, at_row, dZ, first, last, part(gradient, 0, end - begin + rest))
+    else:
+        X = rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], 0, n)
+        if at[SLICES] != ROWS:
+            call_backward(at[BACKWARD], (dZ, X, p, sizes, X[:0], part(gradient, 0, p.size)))
+            return at[P0], at[P1]
+        dp = part(gradient, 0, end - begin + rest)
+        call_backward(at[BACKWARD], (dZ, X[:, first:last], p, sizes, X[:0], dp))
     return at[P0] + begin, at[P0] + end + (rest if last == at[INPUTS] else 0)
 
 
@@ -246,8 +257,8 @@ def shorten(team, rank, count, size, most):
     return first, last
 
 
-def update_pass(plan, method, theta, slots, space, desk, team, n, rank, scale):
-    """The gradient of a member's parameters, their penalties and their step.
+def update_pass(plan, data, order, at_row, method, theta, slots, space, desk, team, n, rank, scale):
+    """The gradient of a member's parameters over the rows from `at_row` on, penalties and step.
 
     If the gradient's length is limited, it is kept until all of it is known.
     """
@@ -256,7 +267,9 @@ def update_pass(plan, method, theta, slots, space, desk, team, n, rank, scale):
         first, last, most = pieces(plan, index, rank, count)
         for begin in range(first, last, most):
             end = min(begin + most, last)
-            start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
+            start, stop = piece_gradient(
+                plan, data, theta, order, at_row, space, n, index, begin, end, desk.gradient
+            )
             if plan.penalties.size > 0:
                 penalties = team.penalties[before:]
                 penalise_blocks(plan, theta, desk.gradient, penalties, index, begin, end, start, stop, scale)
@@ -270,15 +283,17 @@ def update_pass(plan, method, theta, slots, space, desk, team, n, rank, scale):
         move(method, theta, part(team.gradient, first, last), slots, first, last, desk.scalars)
 
 
-def add_gradient(plan, theta, gradient, space, desk, n, rank, count, anew):
-    """Add the gradient of a member's parameters over the rows at hand; the first time, set it."""
+def add_gradient(plan, data, theta, order, at_row, gradient, space, desk, n, rank, count):
+    """Add the gradient of a member's parameters, over the rows from `at_row` on; at the first, set it."""
     for index in range(plan.layers.shape[0]):
         first, last, most = pieces(plan, index, rank, count)
         for begin in range(first, last, most):
             end = min(begin + most, last)
-            start, stop = piece_gradient(plan, theta, space, n, index, begin, end, desk.gradient)
+            start, stop = piece_gradient(
+                plan, data, theta, order, at_row, space, n, index, begin, end, desk.gradient
+            )
             for i in range(stop - start):
-                if anew:
+                if at_row == 0:
                     gradient[start + i] = desk.gradient[i]
                 else:
                     gradient[start + i] += desk.gradient[i]
@@ -302,7 +317,7 @@ def predict_pass(plan, space, desk, n, out):
 
 
 HELPERS = (
-    *workspace.HELPERS, copy_entries, forward_pass, loss_pass, backward_pass, load, penalty_scale,
-    penalise, prepare, move, pieces, piece_gradient, penalise_blocks, keep_blocks, shorten, update_pass,
+    *workspace.HELPERS, *sparse_rows.HELPERS, copy_entries, forward_pass, loss_pass, backward_pass, load,
+    penalty_scale, penalise, prepare, move, pieces, piece_gradient, penalise_blocks, keep_blocks, shorten, update_pass,
     add_gradient, predict_pass,
 )  # fmt: skip

@@ -41,6 +41,7 @@ class Rows(NamedTuple):
     """The data: a dense X, or a CSR one (values, columns, starts) with an empty X."""
 
     X: Any
+    where: Any  # int64 (n,): the rows of X that are meant; empty if they are all, in their order
     values: Any
     columns: Any
     starts: Any

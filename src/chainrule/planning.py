@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 from numba.extending import register_jitable
 
-from chainrule import entry_templates, passes, products, templates, workspace
+from chainrule import entry_templates, passes, products, sparse_rows, templates, workspace
 from chainrule import loops as loop_module
 from chainrule.equations import ACTIVATIONS, LAYERS, PENALTIES
 from chainrule.equations.activations import Activation
@@ -62,7 +62,7 @@ from chainrule.plan import (
     Rows,
     Space,
 )
-from chainrule.problem import Objective, Pace, decay_place, paces
+from chainrule.problem import Objective, Pace, Some, decay_place, paces
 
 
 @lru_cache
@@ -87,7 +87,7 @@ def signatures(dtype: str) -> dict[str, Any]:
 @lru_cache
 def loops(dtype: str) -> SimpleNamespace:
     """The loops of a dtype, each compiled at its first call."""
-    scope = {**vars(workspace), **vars(passes), **vars(loop_module)}
+    scope = {**vars(workspace), **vars(sparse_rows), **vars(passes), **vars(loop_module)}
     scope.update({name: caller(signature) for name, signature in signatures(dtype).items()})
     if COMPILED:
         scope.update(integers_at=vectors("int64"), reals_at=vectors("float64"), numbers_at=vectors(dtype))
@@ -221,13 +221,16 @@ def make_method(row: Optimiser, pace: Pace, layout: Layout) -> tuple[Method, int
     return method, count
 
 
-def make_plan(objective: Objective) -> Plan:
-    """The plan of an objective: addresses, sizes and places."""
+def make_plan(objective: Objective, *, sparse: bool = False) -> Plan:
+    """The plan of an objective: addresses, sizes and places.
+
+    With `sparse` the workspace has no room for the rows of X, which are a CSR matrix and stay there.
+    """
     network, dtype = objective.network, objective.network.dtype
     table = np.full((len(network.layers), COLUMNS), -1, dtype=np.int64)
     constants: list[float] = []
     sizes: list[int] = []
-    column = network.inputs
+    column = 0 if sparse else network.inputs
     for index, (layer, row) in enumerate(zip(network.layers, network.activations, strict=True)):
         stretch, at = objective.layout.layer_slice(index), table[index]
         units = network.widths[index + 1]
@@ -239,7 +242,8 @@ def make_plan(objective: Objective) -> Plan:
         sizes += layer.row.sizes
         at[[C0, C1]] = len(constants), len(constants) + len(row.parameters)
         constants += row.parameters.values()
-        at[X_AT] = table[index - 1, D_AT] if index else 0
+        if index or not sparse:
+            at[X_AT] = table[index - 1, D_AT] if index else 0
         at[[Z_AT, A_AT, D_AT]] = column
         if row.name != "identity":
             at[[ACTIVATE, DEACTIVATE]] = _activation_addresses(row, dtype)
@@ -302,6 +306,10 @@ def make_ticket(plan: Plan, theta: Array, space: Space, desk: Desk) -> Array:
 def make_rows(X: Any, Y: Array | None, weights: Array | None, dtype: str) -> Rows:
     """Data as the loops take them: read-only, contiguous views; no copy where they are so already."""
     none, whole = np.empty(0, dtype), np.empty(0, np.int64)
+    where = whole
+    if isinstance(X, Some):
+        X, where = X.whole, X.rows
+    n = len(where) if where.size else X.shape[0]
     if hasattr(X, "indptr"):
         X = X.tocsr()  # a compressed column matrix has the same attributes
         dense = np.empty((0, 0), dtype)
@@ -309,9 +317,9 @@ def make_rows(X: Any, Y: Array | None, weights: Array | None, dtype: str) -> Row
     else:
         dense, sparse = np.ascontiguousarray(X, dtype=dtype), (none, whole, whole)
     if Y is None:
-        Y = np.empty((X.shape[0], 0), dtype)
+        Y = np.empty((n, 0), dtype)
     w = none if weights is None else np.ascontiguousarray(weights, dtype=dtype)
-    return Rows(*(frozen(a) for a in (dense, *sparse, np.ascontiguousarray(Y, dtype=dtype), w)))
+    return Rows(*(frozen(a) for a in (dense, where, *sparse, np.ascontiguousarray(Y, dtype=dtype), w)))
 
 
 def frozen(array: Any) -> Any:

@@ -16,13 +16,38 @@ from chainrule.parameters import Array, Layout
 from chainrule.spec import Network, Training
 
 
+class Some:
+    """Some rows of an array, in some order, of which no copy is made.
+
+    Parameters
+    ----------
+    whole : ndarray of shape (all, columns)
+    rows : ndarray of int64, shape (n,)
+    """
+
+    def __init__(self, whole: Array, rows: Any) -> None:
+        self.whole, self.rows = whole, np.ascontiguousarray(rows, np.int64)
+        self.shape, self.dtype = (len(rows), whole.shape[1]), whole.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Array:
+        """A copy of some of them."""
+        some: Array = self.whole[self.rows[rows]]
+        return some
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self.whole[self.rows].astype(dtype or self.dtype, copy=False)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows of data.
 
     Attributes
     ----------
-    X : ndarray or scipy CSR matrix of shape (n, inputs)
+    X : ndarray, Some or scipy CSR matrix of shape (n, inputs)
         Of the network's dtype; an array is C-contiguous.
     Y : ndarray of shape (n, outputs)
         Targets as the loss wants them, of the network's dtype.
@@ -41,6 +66,22 @@ class Batch:
         """The batch of the given rows, in that order."""
         weights = None if self.weights is None else self.weights[rows]
         return Batch(self.X[rows], self.Y[rows], weights)
+
+    def part(self, rows: Any) -> Batch:
+        """The same as `take`, but without a copy of the rows of an array."""
+        if not isinstance(self.X, np.ndarray):
+            return self.take(rows)
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(Some(self.X, rows), self.Y[rows], weights)
+
+    def loaded(self) -> Batch:
+        """The same rows, in memory and next to each other."""
+        return Batch(np.asarray(self.X), self.Y, self.weights) if isinstance(self.X, Some) else self
+
+    def sums(self) -> Any:
+        """The weighted sum of each column of Y, of shape (outputs,)."""
+        weighted = self.Y if self.weights is None else self.Y * self.weights[:, None]
+        return weighted.sum(axis=0, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -355,5 +355,5 @@ class Run:
 
 def dense(X: Any) -> Array:
     """A batch as an array; sparse batches are small enough here."""
-    array: Array = X.toarray() if hasattr(X, "toarray") else X
+    array: Array = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
     return array

@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from chainrule.errors import DataError, DataTypeError
 
+CHUNK = 1 << 16  # rows that are looked at at once
 NO_TARGET = "no_validation"  # scikit-learn's word for: there is no y to check
 
 
@@ -152,11 +153,16 @@ def first_where(test: Callable[[Any], Any], data: Any) -> tuple[tuple[int, ...],
             return None
         hit = hits[order[0]]
         return (int(data.row[hit]), int(data.col[hit])), data.data[hit], len(hits)
-    places = np.argwhere(test(data))
-    if not len(places):
-        return None
-    place = tuple(int(i) for i in places[0])
-    return place, data[place], len(places)
+    if not np.ndim(data):
+        return ((), data, 1) if test(data) else None
+    found: tuple[int, ...] | None = None
+    count = 0
+    for first in range(0, len(data), CHUNK):  # so that what the test says of large data needs no room
+        places = np.argwhere(test(data[first : first + CHUNK]))
+        count += len(places)
+        if found is None and len(places):
+            found = (first + int(places[0][0]), *(int(i) for i in places[0][1:]))
+    return None if found is None else (found, data[found], count)
 
 
 def _not_finite(kind: str, data: Any) -> tuple[tuple[int, ...], Any, int] | None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from chainrule.column_values import Numbers
 
 Codes = npt.NDArray[np.int64]
+CHUNK = 1 << 18
 HIGHER_IS_BETTER = {"accuracy", "balanced accuracy", "ROC AUC", "R²"}
 
 
@@ -34,7 +35,7 @@ def classification(y: Codes, P: Numbers) -> dict[str, float]:
         "log loss": float(-np.log(own).mean()),
     }
     if P.shape[1] == 2 and 0 < y.sum() < len(y):
-        scores["ROC AUC"] = _auc(y == 1, P[:, 1])
+        scores["ROC AUC"] = auc(y == 1, P[:, 1])
     return scores
 
 
@@ -62,10 +63,12 @@ def beside(model: dict[str, float], baseline: dict[str, float]) -> dict[str, dic
     return {name: {"model": model[name], "baseline": baseline[name]} for name in model}
 
 
-def _auc(positive: npt.NDArray[np.bool_], values: Numbers) -> float:
+def auc(positive: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> float:
     """How often a positive row has the higher value than a negative one; ties count half."""
-    order = np.sort(values)
-    below = np.searchsorted(order, values, side="left")
-    ranks = (below + np.searchsorted(order, values, side="right") + 1) / 2
-    n, total = int(positive.sum()), len(values)
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (total - n)))
+    order, ranks = np.sort(values), 0.0
+    higher, n, total = values[positive], int(positive.sum()), len(values)
+    for first in range(0, n, CHUNK):  # so that few rows' ranks are in memory at once
+        some = higher[first : first + CHUNK]
+        below = np.searchsorted(order, some, side="left")
+        ranks += float(((below + np.searchsorted(order, some, side="right") + 1) / 2).sum())
+    return (ranks - n * (n + 1) / 2) / (n * (total - n))

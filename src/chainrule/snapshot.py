@@ -126,7 +126,7 @@ def rebuild(kind: type[Kind], facts: Mapping[str, Any]) -> Kind:
 def sample(batch: Batch, most: int) -> Batch:
     """At most so many rows of a batch, evenly spaced, so that sorted rows are all represented."""
     if len(batch) <= most:
-        return batch
+        return batch.loaded()
     return batch.take(np.linspace(0, len(batch) - 1, most).astype(np.int64))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -127,7 +128,7 @@ class TableModel:
         """
         began = time.perf_counter()
         frame = as_frame(data)
-        _check_names(drop)
+        check_names(drop)
         require(frame, [target, *drop])
         if target in drop:
             raise OptionError(f"{target!r} is the target and cannot be dropped.")
@@ -145,10 +146,11 @@ class TableModel:
         }
         return self
 
-    def _described(self, rows: int, drop: Collection[str]) -> dict[str, Any]:
-        """The part of the report that is known before training."""
+    def _described(self, rows: int, drop: Collection[str], parts: Any = None) -> dict[str, Any]:
+        """The part of the report that is known before training; `parts` are `parts_`, or three sizes."""
+        parts = parts or self.parts_.sizes
         return {
-            "rows": table_report.rows(rows, self.parts_),
+            "rows": table_report.rows(rows, *parts),
             "target": self.target_.name,
             "task": self.target_.task,
             "classes": list(getattr(self.target_, "labels", ())),
@@ -158,9 +160,12 @@ class TableModel:
 
     def _judged(self, X: Numbers, y: Any) -> dict[str, Any]:
         """The part of the report that depends on what the network has learnt."""
+        return self._results(table_report.scores(self.estimator_, self.target_, X, y, self.parts_))
+
+    def _results(self, scores: dict[str, Any] | None) -> dict[str, Any]:
         return {
             **table_report.training(self.estimator_),
-            "scores": table_report.scores(self.estimator_, self.target_, X, y, self.parts_),
+            "scores": scores,
             "diagnosis": self.diagnose().to_dict(),
         }
 
@@ -292,17 +297,27 @@ class TableModel:
 
     def _divide(self, rows: npt.NDArray[np.int64], y: Any) -> Parts:
         groups = y[rows] if isinstance(self.target_, Classes) else None
+        return set_apart(rows, groups, self.test_size, self._share_to_stop_by(len(rows)), self.random_state)
+
+    def _share_to_stop_by(self, rows: int) -> float:
+        """The share of the rows not held out by which training is stopped."""
         share = self.validation_size
         solver = OPTIMISERS.find(self.options.get("solver", "adam"))
-        if solver.full_batch or round(len(rows) * (1 - self.test_size) * share) < LEAST_VALIDATION:
-            share = 0.0
-        return set_apart(rows, groups, self.test_size, share, self.random_state)
+        few = round(rows * (1 - self.test_size) * share) < LEAST_VALIDATION
+        return 0.0 if solver.full_batch or few else share
 
     def _train(self, X: Numbers, y: Any, parts: Parts, callbacks: Sequence[Callable[[Any], Any]]) -> None:
-        batch_size = min(256, max(32, len(parts.training) // 32))
+        self.estimator_ = self._make_estimator(len(parts.training), callbacks)
+        validation = (X[parts.validation], y[parts.validation]) if len(parts.validation) else None
+        with trained():
+            self.estimator_.fit(X[parts.training], y[parts.training], validation_data=validation)
+
+    def _make_estimator(self, rows: int, callbacks: Sequence[Callable[[Any], Any]]) -> Any:
+        """The estimator for so many rows to train on."""
+        batch_size = min(256, max(32, rows // 32))
         options = {
             **DEFAULTS,
-            "batch_size": min(batch_size, len(parts.training)),
+            "batch_size": min(batch_size, rows),
             "random_state": self.random_state,
             **self.options,
         }
@@ -310,16 +325,9 @@ class TableModel:
         options["callbacks"] = [*(own if isinstance(own, (list, tuple)) else [own]), *callbacks]
         self._check_loss(options.get("loss"))
         try:
-            self.estimator_ = self.estimators[self.target_.task](**options)
+            return self.estimators[self.target_.task](**options)
         except TypeError as error:
             raise OptionError(f"The network has no such option: {error}.") from None
-        validation = (X[parts.validation], y[parts.validation]) if len(parts.validation) else None
-        with warnings.catch_warnings():  # the report tells whether all epochs were used
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            try:
-                self.estimator_.fit(X[parts.training], y[parts.training], validation_data=validation)
-            except InvalidParameterError as error:
-                raise OptionError(str(error)) from None
 
     def _check_loss(self, loss: Any) -> None:
         """The target is scaled to mean 0, so half of it is negative."""
@@ -341,6 +349,17 @@ class TableModel:
         return self.encoder_.transform(frame)
 
 
+@contextmanager
+def trained() -> Iterator[None]:
+    """Where an estimator is fitted: without what the report tells, and with errors of this package."""
+    with warnings.catch_warnings():  # the report tells whether all epochs were used
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            yield
+        except InvalidParameterError as error:
+            raise OptionError(str(error)) from None
+
+
 def _check_share(name: str, share: Any) -> None:
     if not isinstance(share, Real) or not 0 <= float(share) < 1:
         raise OptionError(f"{name} must be a share in [0, 1), not {share!r}.")
@@ -351,7 +370,7 @@ def _check_whole(name: str, value: Any, least: int) -> None:
         raise OptionError(f"{name} must be a whole number of at least {least}, not {value!r}.")
 
 
-def _check_names(drop: Any) -> None:
+def check_names(drop: Any) -> None:
     """A text is a collection of letters, each of which could be a column."""
     if isinstance(drop, str):
         raise OptionError(f"drop must be a list of columns, such as [{drop!r}], not a text.")

@@ -12,14 +12,14 @@ from chainrule.splits import Parts
 from chainrule.targets import Classes, Target
 
 
-def rows(total: int, parts: Parts) -> dict[str, int]:
+def rows(total: int, training: int, validation: int, held_out: int) -> dict[str, int]:
     """How many rows there are, and what they are for."""
     return {
         "in the table": total,
-        "without a target": total - len(parts.known) - len(parts.held_out),
-        "to train on": len(parts.training),
-        "to stop by": len(parts.validation),
-        "held out": len(parts.held_out),
+        "without a target": total - training - validation - held_out,
+        "to train on": training,
+        "to stop by": validation,
+        "held out": held_out,
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.column_kinds import moments, sensible
+from chainrule.column_kinds import Moments, sensible
 from chainrule.column_values import Numbers, Series, as_numbers, as_texts, as_truth, kind_of, misfit
 from chainrule.errors import DataError, OptionError
 
@@ -113,15 +114,22 @@ def learn(series: Series, task: str | None = None) -> Target:
     DataError
         If there is nothing to learn.
     """
+    return learn_pieces([series], task)
+
+
+def learn_pieces(pieces: Iterable[Series], task: str | None = None) -> Target:
+    """Find out what the target is, from one piece of the column after the other; see `learn`."""
     if task not in (None, "classification", "regression"):
         raise OptionError(f"task must be 'classification' or 'regression', not {task!r}.")
-    kind = kind_of(series)
-    if kind == "date":
-        raise DataError(f"The target {series.name!r} is a date. Convert it to a number.")
+    seen = None
+    for series in pieces:
+        seen = seen or Seen(series.name, kind_of(series))
+        seen.add(series, task)
+    assert seen is not None
     if task is None:
-        measured = kind == "number" and not _few_whole(as_numbers(series))
+        measured = seen.kind == "number" and not seen.few_whole()
         task = "regression" if measured else "classification"
-    return _learn_classes(series) if task == "classification" else _learn_quantity(series)
+    return seen.classes() if task == "classification" else seen.quantity()
 
 
 def present(encoded: Codes | Numbers) -> Mask:
@@ -141,13 +149,6 @@ def from_dict(facts: dict[str, Any]) -> Target:
     return Classes(facts["name"], tuple(facts["labels"]))
 
 
-def _few_whole(values: Numbers) -> bool:
-    values = values[~np.isnan(values)]
-    different = np.unique(values)
-    few = different.size <= min(MOST_WHOLE_CLASSES, values.size / 2)
-    return bool(few and (different == np.round(different)).all())
-
-
 def _labels(series: Series) -> list[Label | None]:
     """The labels as Python values; a whole number is an int, whatever its type."""
     kind = kind_of(series)
@@ -162,33 +163,73 @@ def _labels(series: Series) -> list[Label | None]:
     return [None if np.isnan(v) else int(v) if v.is_integer() else v for v in numbers.tolist()]
 
 
-def _learn_classes(series: Series) -> Classes:
-    labels = [label for label in _labels(series) if label is not None]
-    different = sorted(set(labels))
-    _require(series.name, len(labels))
-    if len(different) == 1:
-        raise DataError(
-            f"The target {series.name!r} has a single class, {different[0]!r}: there is nothing to learn."
-        )
-    if len(different) > min(MOST_CLASSES, max(2, len(labels) / 2)):
-        raise DataError(
-            f"The target {series.name!r} has {len(different)} different values in {len(labels)} "
-            "rows. "
-            "These are too many for classes; is it the right column, or is the task a regression?"
-        )
-    return Classes(series.name, tuple(different))
+MANY = 2 * MOST_CLASSES  # different labels that are told apart
 
 
-def _learn_quantity(series: Series) -> Quantity:
-    values = as_numbers(series)
-    values = values[~np.isnan(values)]
-    _require(series.name, values.size)
-    centre, scale = moments(values)
-    if values.min() == values.max() or not scale:
-        raise DataError(
-            f"The target {series.name!r} is {values[0]:g} in every row: there is nothing to learn."
-        )
-    return Quantity(series.name, centre, scale)
+class Seen:
+    """What has been seen of a target, a piece at a time.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    kind : str
+        What `kind_of` says of it.
+    """
+
+    def __init__(self, name: str, kind: str) -> None:
+        if kind == "date":
+            raise DataError(f"The target {name!r} is a date. Convert it to a number.")
+        self.name, self.kind = name, kind
+        self.count = 0
+        self.different: set[Label] = set()
+        self.moments = Moments()
+
+    def add(self, series: Series, task: str | None) -> None:
+        """Look at a piece."""
+        if task == "regression" or (task is None and self.kind == "number"):
+            values = as_numbers(series)
+            values = values[~np.isnan(values)]
+            self.moments.add(values)
+            if task == "regression" or len(np.unique(values)) > MANY:
+                self.count += values.size
+                self.different.update(range(MANY + 1))  # too many, whatever they are
+                return
+        labels = [label for label in _labels(series) if label is not None]
+        self.count += len(labels)
+        if len(self.different) <= MANY:
+            self.different.update(labels)
+
+    def few_whole(self) -> bool:
+        """Whether the values are few different whole numbers."""
+        few = len(self.different) <= min(MOST_WHOLE_CLASSES, self.count / 2)
+        return few and all(float(label).is_integer() for label in self.different)
+
+    def classes(self) -> Classes:
+        """The target, if its values are classes."""
+        _require(self.name, self.count)
+        different = sorted(self.different)
+        if len(different) == 1:
+            raise DataError(
+                f"The target {self.name!r} has a single class, {different[0]!r}: there is nothing to learn."
+            )
+        if len(different) > min(MOST_CLASSES, max(2, self.count / 2)):
+            many = f"{len(different)}" if len(different) <= MANY else f"more than {MANY}"
+            raise DataError(
+                f"The target {self.name!r} has {many} different values in {self.count} rows. "
+                "These are too many for classes; is it the right column, or is the task a regression?"
+            )
+        return Classes(self.name, tuple(different))
+
+    def quantity(self) -> Quantity:
+        """The target, if its values are measured."""
+        seen = self.moments
+        _require(self.name, seen.count)
+        if seen.least == seen.most or not seen.deviation:
+            raise DataError(
+                f"The target {self.name!r} is {seen.least:g} in every row: there is nothing to learn."
+            )
+        return Quantity(self.name, seen.mean, seen.deviation)
 
 
 def _require(name: str, rows: int) -> None:

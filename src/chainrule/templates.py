@@ -78,6 +78,14 @@ def largest(z, rows, m, which):
             which[i] = k if more else which[i]
 
 
+@inlined
+def lost(z, m, d):
+    """What rounding took from d = z - m (Knuth 1997, The Art of Computer Programming 2, section 4.2.2)."""
+    back = d - z
+    rest = (z - (d - back)) - (m + back)
+    return rest if rest == rest else 0.0  # of an infinite logit nothing was lost
+
+
 def row_statistics(z, e, rows, m, r, q, s):
     """Of each column of logits z: m, the largest; e = exp(z - m); r, the sum of e over the others.
 
@@ -88,7 +96,9 @@ def row_statistics(z, e, rows, m, r, q, s):
         r[i], s[i] = 0.0, 0.0
     for k in range(z.shape[0]):
         for i in range(rows):
-            e[k, i] = exp(z[k, i] - m[i])
+            d = z[k, i] - m[i]
+            power = exp(d)
+            e[k, i] = power + power * lost(z[k, i], m[i], d)  # exp magnifies what a large d has lost
         for i in range(rows):
             part = (0.0 if q[i] == k else e[k, i]) - s[i]
             raised = r[i] + part
@@ -98,7 +108,10 @@ def row_statistics(z, e, rows, m, r, q, s):
         if r[i] < TINY:  # terms that small have lost digits: their roots have not
             total = 0.0
             for k in range(z.shape[0]):
-                root = 0.0 if q[i] == k else exp((z[k, i] - m[i]) / 2) * RAISED
+                d = (z[k, i] - m[i]) / 2
+                power = exp(d)
+                power += power * lost(z[k, i] / 2, m[i] / 2, d)
+                root = 0.0 if q[i] == k else power * RAISED
                 total += root * root
             r[i] = total / RAISED / RAISED
     for i in range(rows):

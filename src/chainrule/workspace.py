@@ -15,12 +15,13 @@ def share(total, rank, count):
     return min(rank * each, total), min((rank + 1) * each, total)
 
 
-def gather(data, order, begin, X, Y):
-    """Copy the rows order[begin : begin + n] into the workspace."""
+def gather(data, order, begin, X):
+    """Copy the rows order[begin : begin + n] of X into the workspace."""
     rows = part(order, begin, begin + X.shape[0])
     if data.starts.size == 0:
         for i in range(rows.size):
-            source, target = data.X[rows[i]], X[i]
+            row = data.where[rows[i]] if data.where.size > 0 else rows[i]
+            source, target = data.X[row], X[i]
             for j in range(target.size):
                 target[j] = source[j]
     else:
@@ -31,6 +32,11 @@ def gather(data, order, begin, X, Y):
             target = X[i]
             for at in range(data.starts[rows[i]], data.starts[rows[i] + 1]):
                 target[data.columns[at]] += data.values[at]
+
+
+def gather_targets(data, order, begin, Y):
+    """The same of Y."""
+    rows = part(order, begin, begin + Y.shape[0])
     outputs = data.Y.shape[1]  # none, where there are no targets
     for i in range(rows.size if outputs > 0 else 0):
         source, target = data.Y[rows[i]], Y[i]
@@ -73,4 +79,4 @@ def lanes(values):
     return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
-HELPERS = (share, gather, weigh_rows, total_weight, lanes)
+HELPERS = (share, gather, gather_targets, weigh_rows, total_weight, lanes)

@@ -87,14 +87,18 @@ class identity:
     aliases=("logistic",),
 )
 class sigmoid:
-    """The logistic function, computed from exp(-|z|) so that it never overflows."""
+    """The logistic function, computed from e = exp(-|z|) so that it never overflows.
+
+    The slope is e / (1 + e)^2: where a is near 1, the digits of 1 - a are lost.
+    """
 
     def f(z):
         e = exp(-absolute(z))
         return where(z >= 0, 1, e) / (1 + e)
 
     def slope(z, a):
-        return a * (1 - a)
+        e = exp(-absolute(z))
+        return e / (1 + e * (2 + e))
 
 
 @activation(
@@ -105,13 +109,17 @@ class sigmoid:
     image=(-1, 1),
 )
 class tanh_row:
-    """Hyperbolic tangent: a sigmoid centred on zero."""
+    """Hyperbolic tangent: a sigmoid centred on zero.
+
+    The slope is 4 e / (1 + e)^2 in e = exp(-2 |z|): where a is near 1, the digits of 1 - a^2 are lost.
+    """
 
     def f(z):
         return tanh(z)
 
     def slope(z, a):
-        return 1 - a * a
+        e = exp(-2 * absolute(z))
+        return 4 * e / (1 + e * (2 + e))
 
 
 @activation(
