@@ -77,6 +77,11 @@ def flat(matrix: Any) -> Any:
     return matrix.reshape(-1)
 
 
+def fused(a: Any, b: Any, c: Any) -> Any:
+    """a b + c, rounded once, as in the products."""
+    return a * b + c
+
+
 def product(A: Any, B: Any, out: Any) -> None:
     """out = A B, where the rows of `out` are contiguous, and the rows or the columns of B.
 
@@ -201,6 +206,15 @@ if COMPILED:
         return kind(matrix), generate
 
     @intrinsic
+    def _fused(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            number = context.get_value_type(signature.return_type)
+            kind = ir.FunctionType(number, [number] * 3)
+            return builder.call(builder.module.declare_intrinsic("llvm.fma", [number], kind), values)
+
+        return c(c, c, c), generate
+
+    @intrinsic
     def _multiply(typing_context: Any, A: Any, B: Any, out: Any) -> Any:
         """Calls the product by its name with the addresses, the steps and the sizes of the matrices."""
 
@@ -221,7 +235,13 @@ if COMPILED:
 
     # To compiled code the names mean instructions, not functions that would have to be compiled.
     globals().update(
-        borrowed=_borrow, matrix_at=_matrix_at, part=_part, rows_of=_rows_of, flat=_flat, product=_multiply
+        borrowed=_borrow,
+        matrix_at=_matrix_at,
+        part=_part,
+        rows_of=_rows_of,
+        flat=_flat,
+        product=_multiply,
+        fused=_fused,
     )
 
     @intrinsic

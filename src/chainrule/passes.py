@@ -318,6 +318,6 @@ def predict_pass(plan, space, desk, n, out):
 
 HELPERS = (
     *workspace.HELPERS, *sparse_rows.HELPERS, copy_entries, forward_pass, loss_pass, backward_pass, load,
-    penalty_scale, penalise, prepare, move, pieces, piece_gradient, penalise_blocks, keep_blocks, shorten, update_pass,
-    add_gradient, predict_pass,
+    penalty_scale, penalise, prepare, move, pieces, piece_gradient, penalise_blocks, keep_blocks, shorten,
+    update_pass, add_gradient, predict_pass,
 )  # fmt: skip
