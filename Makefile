@@ -7,7 +7,8 @@ PEERS   ?= .venv-bench
 WORKERS ?= 2
 
 # The compiler hides what it runs from coverage, so coverage is taken in a run without it.
-UNCOMPILED_TESTS ?= tests/test_core.py tests/test_runs.py tests/test_gradients.py tests/test_team.py
+UNCOMPILED_TESTS ?= tests/test_core.py tests/test_runs.py tests/test_gradients.py tests/test_team.py \
+	tests/test_layer_kinds.py tests/test_data_start.py tests/test_sparse.py
 UNCOMPILED_MARKS ?= not compiled and not slow
 COVERAGE_FLOOR   ?= 95
 

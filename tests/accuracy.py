@@ -119,8 +119,10 @@ def _loss_loop(dtype: str) -> Callable[..., None]:
 
     @numba.njit
     def run(Z: Any, Y: Any, none: Any, one: Any, dZ: Any, scratch: Any, out: Any) -> None:
+        loss = np.empty(1)
         for i in range(Z.shape[0]):
-            out[i] = -call(address, (Z[i : i + 1], Y, none, one, none, dZ[i : i + 1], scratch))
+            call(address, (Z[i : i + 1], Y, none, one, none, dZ[i : i + 1], scratch, loss))
+            out[i] = -loss[0]
 
     return run
 

@@ -154,7 +154,7 @@ def first_where(test: Callable[[Any], Any], data: Any) -> tuple[tuple[int, ...],
         hit = hits[order[0]]
         return (int(data.row[hit]), int(data.col[hit])), data.data[hit], len(hits)
     if not np.ndim(data):
-        return ((), data, 1) if test(data) else None
+        return ((), np.asarray(data)[()], 1) if test(data) else None
     found: tuple[int, ...] | None = None
     count = 0
     for first in range(0, len(data), CHUNK):  # so that what the test says of large data needs no room

@@ -191,8 +191,8 @@ class WindowRun:
             part = slice(done, last - s.first)
             count = self.run.steps(
                 Stretch(
-                    batch, order, first - begin, last - begin, s.batch_size, s.rates[part], s.theta, s.slots,
-                    s.losses[part], s.t + done, s.seed,
+                    batch, order, first - begin, last - begin, s.batch_size,
+                    np.ascontiguousarray(s.rates[:, part]), s.theta, s.slots, s.losses[part], s.t + done, s.seed,
                 )
             )  # fmt: skip
             done += count
