@@ -192,7 +192,8 @@ class WindowRun:
             count = self.run.steps(
                 Stretch(
                     batch, order, first - begin, last - begin, s.batch_size,
-                    np.ascontiguousarray(s.rates[:, part]), s.theta, s.slots, s.losses[part], s.t + done, s.seed,
+                    np.ascontiguousarray(s.rates[:, part]), s.theta, s.slots, s.losses[part], s.t + done,
+                    s.seed,
                 )
             )  # fmt: skip
             done += count
