@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from conftest import rates
 
 from chainrule import MLPClassifier, MLPRegressor, cli_memory, memory, train
 from chainrule.cli import main
@@ -88,9 +89,8 @@ def epoch(data, slices, shuffle=True, seed=1):
     steps = -(-len(data) // 32)
     for first in range(0, steps, slices):
         last = min(first + slices, steps)
-        part = Stretch(
-            data, order, first, last, 32, np.ones(last - first), None, None, np.empty(last - first), first, 0
-        )
+        count = last - first
+        part = Stretch(data, order, first, last, 32, rates(1, count), None, None, np.empty(count), first, 0)
         assert run.steps(part) == last - first
     return seen.steps_seen
 
