@@ -160,7 +160,10 @@ def strength(long: bool) -> Measured:
         shutil.copytree(PACKAGE, Path(folder) / "chainrule")
         # Tests that fail anyhow would count every mutant as noticed.
         broken = [
-            a[0] for runs in TESTS.values() for a, s in runs if long and not _passes(a, s, Path(folder))
+            run[0][0]
+            for runs in TESTS.values()
+            for run in runs
+            if long and not _passes(run, Path(folder), "-")
         ]
     survivors = study(chosen)
     unlisted = [mutant for mutant in survivors if mutant.name not in EQUIVALENT]
