@@ -132,10 +132,13 @@ class Run:
         return max(1, min(work // MEMBER, rows // ALIGNED))
 
     def _team(self, count: int, rows: int) -> Team:
-        penalties, squares = np.zeros((2, int(self.plan.layers[:, INPUTS].sum())))
-        kept = self.objective.layout.size if self.method is not None and self.method.clip[0] else 0
-        counters, gradient = np.zeros(2 * LINE, np.int64), np.empty(kept, self.dtype)
+        blocks = int(self.plan.layers[:, INPUTS].sum())
+        penalties = np.zeros(blocks if self.plan.penalties.size else 1)  # their sum is taken in each step
+        clipped = self.method is not None and self.method.clip[0] > 0
+        squares = np.zeros(blocks if clipped else 0)
+        gradient = np.empty(self.objective.layout.size if clipped else 0, self.dtype)
         losses = np.empty(rows * self.network.members)
+        counters = np.zeros(2 * LINE, np.int64)
         return Team(np.array([count]), counters, losses, penalties, squares, gradient)
 
     def _rows(self, batch: Batch) -> Rows:

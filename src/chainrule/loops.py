@@ -150,7 +150,7 @@ def opened(ticket):
     sizes = integers_at(ticket[20], ticket[21])
     plan = Plan(
         matrix_at(layers, 0, depth, columns), constants, sizes, dropout, loss, loss_constants, none,
-        part(dropout, 0, 0), matrix_at(none, 0, 0, 3), places, none,
+        part(dropout, 0, 0), matrix_at(none, 0, 0, 2), places, none,
     )  # fmt: skip
     nothing = part(constants, 0, 0)
     space = Space(numbers_at(ticket[16], ticket[17]), nothing)

@@ -67,10 +67,8 @@ def forward_pass(plan, theta, space, desk, n, first, last, seed, t, dropping):
         if at[ACTIVATE] >= 0:
             call_activate(at[ACTIVATE], (Z, part(plan.constants, at[C0], at[C1]), A, desk.scratch))
         if at[D_AT] != at[A_AT]:
-            D, rate = (
-                rows_of(space.work, at[D_AT], n, at[MEMBERS], at[UNITS], first, last),
-                plan.dropout[index] * dropping,
-            )
+            D = rows_of(space.work, at[D_AT], n, at[MEMBERS], at[UNITS], first, last)
+            rate = plan.dropout[index] * dropping
             if rate > 0:
                 key = layer_key(seed, np.uint64(t), np.uint64(index))
                 call_drop(plan.places[DROP], (A, D, key, first * at[MEMBERS] * at[UNITS], rate))
@@ -98,10 +96,8 @@ def backward_pass(plan, theta, space, n, first, last, seed, t, dropping):
     """
     for index in range(plan.layers.shape[0] - 1, -1, -1):
         at = plan.layers[index]
-        dA, rate = (
-            rows_of(space.work, at[DZ_AT], n, at[MEMBERS], at[UNITS], first, last),
-            plan.dropout[index] * dropping,
-        )
+        dA = rows_of(space.work, at[DZ_AT], n, at[MEMBERS], at[UNITS], first, last)
+        rate = plan.dropout[index] * dropping
         if rate > 0:
             key = layer_key(seed, np.uint64(t), np.uint64(index))
             call_drop(plan.places[DROP], (dA, dA, key, first * at[MEMBERS] * at[UNITS], rate))
@@ -110,10 +106,8 @@ def backward_pass(plan, theta, space, n, first, last, seed, t, dropping):
             A = rows_of(space.work, at[A_AT], n, at[MEMBERS], at[UNITS], first, last)
             call_deactivate(at[DEACTIVATE], (Z, A, part(plan.constants, at[C0], at[C1]), dA))
         if index > plan.places[FIRST]:
-            X, before = (
-                rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], first, last),
-                plan.layers[index - 1, DZ_AT],
-            )
+            X = rows_of(space.work, at[X_AT], n, at[MEMBERS], at[INPUTS], first, last)
+            before = plan.layers[index - 1, DZ_AT]
             dX = rows_of(space.work, before, n, at[MEMBERS], at[INPUTS], first, last)
             p = part(theta, at[P0], at[P1])
             call_backward(at[BACKWARD], (dA, X, p, part(plan.sizes, at[S0], at[S1]), dX, part(p, 0, 0)))
@@ -150,9 +144,9 @@ def penalise(plan, theta, gradient, start, stop, scale):
         strength = plan.strengths[q] * scale
         if strength == 0:
             continue
-        for s in range(plan.segments.shape[0]):
-            begin, end = max(plan.segments[s, 0], start), min(plan.segments[s, 1], stop)
-            if plan.segments[s, 2] == 0 and begin < end:
+        for s in range(plan.penalised.shape[0]):
+            begin, end = max(plan.penalised[s, 0], start), min(plan.penalised[s, 1], stop)
+            if begin < end:
                 w, g = part(theta, begin, end), part(gradient, begin - start, end - start)
                 total += call_penalty(plan.penalties[q], (w, w.dtype.type(strength), g))
     return total
@@ -219,25 +213,29 @@ def piece_gradient(plan, data, theta, order, at_row, space, n, index, first, las
     return at[P0] + begin, at[P0] + end + (rest if last == at[INPUTS] else 0)
 
 
+def block_ends(plan, index, begin, first, last, start, stop):
+    """Where the parameters of a block lie, among those of slices first to last, which are start to stop."""
+    size = plan.layers[index, UNITS]
+    end = stop if begin + ALIGNED >= last else start + (begin + ALIGNED - first) * size
+    return start + (begin - first) * size, end
+
+
 def penalise_blocks(plan, theta, gradient, penalties, index, first, last, start, stop, scale):
     """The penalties of slices first to last of a layer, whose parameters are start to stop.
 
     Each block of slices has its own sum, so that the sum of these is the same whoever works.
     """
-    size = plan.layers[index, UNITS]
     for begin in range(first, last, ALIGNED):
-        end = stop if begin + ALIGNED >= last else start + (begin + ALIGNED - first) * size
-        at = start + (begin - first) * size
+        at, end = block_ends(plan, index, begin, first, last, start, stop)
         penalties[begin] = penalise(plan, theta, gradient[at - start :], at, end, scale)
 
 
 def keep_blocks(plan, gradient, team, before, index, first, last, start, stop):
     """Keep the gradient of slices first to last of a layer, and for each block the sum of its squares."""
-    size = plan.layers[index, UNITS]
     for begin in range(first, last, ALIGNED):
-        end = stop if begin + ALIGNED >= last else start + (begin + ALIGNED - first) * size
+        at, end = block_ends(plan, index, begin, first, last, start, stop)
         square = 0.0
-        for i in range(start + (begin - first) * size, end):
+        for i in range(at, end):
             g = gradient[i - start]
             team.gradient[i] = g
             square += float(g) * float(g)
@@ -318,6 +316,6 @@ def predict_pass(plan, space, desk, n, out):
 
 HELPERS = (
     *workspace.HELPERS, *sparse_rows.HELPERS, copy_entries, forward_pass, loss_pass, backward_pass, load,
-    penalty_scale, penalise, prepare, move, pieces, piece_gradient, penalise_blocks, keep_blocks, shorten,
-    update_pass, add_gradient, predict_pass,
+    penalty_scale, penalise, prepare, move, pieces, piece_gradient, block_ends, penalise_blocks, keep_blocks,
+    shorten, update_pass, add_gradient, predict_pass,
 )  # fmt: skip

@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     loss_constants: Any
     penalties: Any  # int64: address of each penalty
     strengths: Any  # float64: strength of each penalty
-    segments: Any  # int64 (pieces, 3): start, stop, free of penalties
+    penalised: Any  # int64 (pieces, 2): start, stop of what penalties apply to
     places: Any  # int64: see the names of its entries above
     per_batch: Any  # int64 (1,)
 

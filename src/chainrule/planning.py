@@ -272,7 +272,7 @@ def make_plan(objective: Objective, *, sparse: bool = False) -> Plan:
         loss_constants=np.array(list(network.loss_row.parameters.values()), dtype=dtype),
         penalties=np.array([_penalty_address(name, dtype) for name in strengths], dtype=np.int64),
         strengths=np.array(list(strengths.values()), dtype=np.float64),
-        segments=np.array(objective.segments(), dtype=np.int64),
+        penalised=np.array(objective.penalised(), dtype=np.int64).reshape(-1, 2),
         places=places,
         per_batch=np.array([int(objective.per_batch)]),
     )

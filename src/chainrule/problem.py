@@ -118,9 +118,9 @@ class Objective:
         total = len(batch) if batch.weights is None else float(batch.weights.sum(dtype=np.float64))
         return 1.0 / total if total > 0 else 0.0
 
-    def segments(self) -> list[tuple[int, int, bool]]:
-        """Stretches (start, stop, free) of the flat vector; `free` ones know no weight decay."""
-        return [(b.start, b.stop, not b.is_weight) for b in self.layout.blocks]
+    def penalised(self) -> list[tuple[int, int]]:
+        """Stretches (start, stop) of the flat vector that penalties apply to."""
+        return [(b.start, b.stop) for b in self.layout.blocks if b.is_weight]
 
 
 @dataclass

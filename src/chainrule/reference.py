@@ -270,6 +270,7 @@ class Run:
         self.network = objective.network
         self.optimiser = optimiser
         self.pace = pace or Pace()
+        self.paces = paces(objective.layout, optimiser, self.pace) if optimiser else []
 
     def values(self, theta: Array, X: Any, layer: int = -1) -> Array:
         """Values of a layer after its activation (the loss's z for the last one)."""
@@ -346,7 +347,7 @@ class Run:
         if np.isfinite(value):
             assert self.optimiser is not None
             gradient = shortened(run.gradient, self.pace.clip)
-            for start, stop, quicker, shrinking in paces(self.objective.layout, self.optimiser, self.pace):
+            for start, stop, quicker, shrinking in self.paces:
                 part = slice(start, stop)
                 w, g, slots = s.theta[part], gradient[part], s.slots[:, part]
                 update(self.optimiser, w, g, slots, rate * quicker, t, decay * shrinking)
