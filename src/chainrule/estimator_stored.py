@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,7 @@ def fit(model: Any, data: StoredBatch, held: StoredBatch | None, classes: int) -
     )
     keeper = _keeper(model, data, held, random)
     state = model._make_state(training, incremental=False)
-    first, begun = _begin(model, training, state, data, keeper, run)
+    first, begun = model._begin(training, state, data, keeper, incremental=False, shuffled=run.blocks)
     outcome = _train(model, training, state, run, held, keeper)
     model._new_losses = state.history.get("loss", [])[begun:]
     model._notes = evidence.end(model._notes, model._objective(), (first, state.theta), data, held)
@@ -105,26 +104,6 @@ def _keeper(model: Any, data: StoredBatch, held: StoredBatch | None, random: Any
     return keeper
 
 
-def _begin(
-    model: Any,
-    training: Training,
-    state: train.State,
-    data: StoredBatch,
-    keeper: Keeper | None,
-    run: WindowRun,
-) -> tuple[Array, int]:
-    """The first parameters and how many losses the history held, from the checkpoint if there is one."""
-    first, begun = state.theta.copy(), 0
-    if keeper is not None and keeper.saved is not None:
-        facts, arrays = keeper.saved.own
-        first, begun = arrays["first"], facts["begun"]
-    else:
-        model._notes = evidence.begin(model._objective(), first, data, training.batch_size)
-    if keeper is not None:
-        keeper.begin(state, training, len(data), lambda: model._own(first, begun), shuffled=run.blocks)
-    return first, begun
-
-
 def _train(
     model: Any,
     training: Training,
@@ -136,30 +115,16 @@ def _train(
     model.history_ = state.history
     if keeper is not None and keeper.saved is not None and keeper.saved.outcome is not None:
         return keeper.saved.outcome
-    order = np.arange(run.blocks)
-    if keeper is not None and keeper.position.order is not None:
-        order = keeper.position.order
-
-    def next_order() -> Any:
-        nonlocal order
-        order = model._shuffled(order)
-        return order
-
-    with keeper or nullcontext():
-        outcome = train.fit(
-            model._objective(),
-            training,
-            run.data,
-            state,
-            run=run,
-            order=next_order,
-            monitor=None if held is None else _monitor(model, held),
-            callbacks=model._callbacks(),
-            position=None if keeper is None else keeper.position,
-            rest=None if keeper is None else keeper.rest,
-        )
-    if keeper is not None:
-        keeper.finish(outcome)
+    outcome: train.Outcome = model._fit_in_order(
+        np.arange(run.blocks),
+        keeper,
+        training,
+        run.data,
+        state,
+        run=run,
+        monitor=None if held is None else _monitor(model, held),
+        callbacks=model._callbacks(),
+    )[0]
     return outcome
 
 

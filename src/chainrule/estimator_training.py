@@ -57,8 +57,12 @@ class TrainingMixin:
         keeper: Keeper | None,
         *,
         incremental: bool,
+        shuffled: int | None = None,
     ) -> tuple[Array, int]:
-        """The first parameters and how many losses the history held, from the checkpoint if there is one."""
+        """The first parameters and how many losses the history held, from the checkpoint if there is one.
+
+        `shuffled` is what an epoch's order counts, if not the rows.
+        """
         first, begun = state.theta.copy(), len(state.history.get("loss", []))
         if keeper is None or keeper.saved is None:
             self._note_begin(training, first, data, incremental=incremental)
@@ -66,7 +70,7 @@ class TrainingMixin:
             facts, arrays = keeper.saved.own
             first, begun = arrays["first"], facts["begun"]
         if keeper is not None:
-            keeper.begin(state, training, len(data), lambda: self._own(first, begun))
+            keeper.begin(state, training, len(data), lambda: self._own(first, begun), shuffled=shuffled)
         return first, begun
 
     def _train(
@@ -79,7 +83,6 @@ class TrainingMixin:
         *,
         incremental: bool,
     ) -> train.Outcome:
-        objective = self._objective()
         self._runs = threading.local()  # the network may have changed
         self.history_ = state.history
         if keeper is not None and keeper.saved is not None and keeper.saved.outcome is not None:
@@ -87,40 +90,63 @@ class TrainingMixin:
         monitor, watched = self._monitors(held, data)
         # Each epoch shuffles the order of the one before, so partial_fit must remember it.
         order = getattr(self, "_order", ()) if incremental else ()
-        if keeper is not None and keeper.position.order is not None:
-            order = keeper.position.order
         if len(order) != len(data):
             order = np.arange(len(data))
+        callbacks = [*self._callbacks()]
+        if self.verbose:
+            callbacks.insert(0, lambda epoch: self._report(epoch, monitor))
+        outcome, order = self._fit_in_order(
+            order,
+            keeper,
+            training,
+            data,
+            state,
+            run=train.make_run(self._objective(), training, self.engine),
+            monitor=monitor,
+            watched=watched,
+            callbacks=callbacks,
+            epochs=1 if incremental else None,
+            announce=print if self.verbose else None,
+        )
+        if incremental:
+            self._order = order
+        return outcome
+
+    def _fit_in_order(
+        self,
+        order: Any,
+        keeper: Keeper | None,
+        training: Training,
+        data: Batch,
+        state: train.State,
+        **options: Any,
+    ) -> tuple[train.Outcome, Any]:
+        """`train.fit` with checkpoints, if they are kept; each epoch's order is drawn from the one before.
+
+        Also returns the last order.
+        """
+        if keeper is not None and keeper.position.order is not None:
+            order = keeper.position.order
 
         def next_order() -> Any:
             nonlocal order
             order = self._shuffled(order)
             return order
 
-        callbacks = [*self._callbacks()]
-        if self.verbose:
-            callbacks.insert(0, lambda epoch: self._report(epoch, monitor))
         with keeper or nullcontext():
             outcome = train.fit(
-                objective,
+                self._objective(),
                 training,
                 data,
                 state,
-                run=train.make_run(objective, training, self.engine),
                 order=next_order,
-                monitor=monitor,
-                watched=watched,
-                callbacks=callbacks,
-                epochs=1 if incremental else None,
-                announce=print if self.verbose else None,
                 position=None if keeper is None else keeper.position,
                 rest=None if keeper is None else keeper.rest,
+                **options,
             )
         if keeper is not None:
             keeper.finish(outcome)
-        if incremental:
-            self._order = order
-        return outcome
+        return outcome, order
 
     def _shuffled(self, order: Any) -> Any:
         """The next epoch's order: the draw of sklearn.utils.shuffle, without its checks."""
