@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -167,8 +169,15 @@ def from_contents(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) 
     FileError
         If something is missing or does not fit together.
     """
-    try:
+    with fitting_together(cls):
         return _restore(cls, metadata, arrays)
+
+
+@contextmanager
+def fitting_together(cls: Any) -> Iterator[None]:
+    """Where contents that make no sense become an error of the file."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise FileError(f"The file's {cls.__name__} does not fit together: {error}") from error
 

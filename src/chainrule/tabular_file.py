@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import numpy as np
 
-from chainrule import store
 from chainrule.conformal import Group, Spread
-from chainrule.errors import FileError, OptionError
-from chainrule.estimator_file import read_labels, spell_labels
+from chainrule.errors import OptionError
+from chainrule.estimator_file import fitting_together, read_labels, spell_labels
 from chainrule.parameters import Array, Layout
 from chainrule.problem import Objective
 from chainrule.spec import Network, Training
@@ -20,22 +18,6 @@ from chainrule.tabular_member import Member
 
 PLAIN_OPTIONS = (bool, int, float, str)
 LARGEST = 700.0  # exp of it is still finite
-
-
-def save(model: Any, path: str | os.PathLike[str]) -> None:
-    """Write the fitted model to a file that `chainrule.load` reads.
-
-    Parameters
-    ----------
-    path : path-like
-        Where to. An existing file is replaced only once the new one is complete.
-
-    Raises
-    ------
-    OptionError
-        If the model is not fitted, or holds something that a file cannot.
-    """
-    store.write(path, type(model).__name__, *model.to_contents())
 
 
 def to_contents(model: Any) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -112,10 +94,8 @@ def from_contents(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) 
     FileError
         If something is missing or does not fit together.
     """
-    try:
+    with fitting_together(cls):
         return _restore(cls, metadata, arrays)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        raise FileError(f"The file's {cls.__name__} does not fit together: {error}") from error
 
 
 def _restore(cls: Any, metadata: dict[str, Any], arrays: dict[str, Array]) -> Any:

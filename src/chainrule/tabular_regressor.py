@@ -12,9 +12,10 @@ from chainrule import conformal, tabular_input
 from chainrule.column_kinds import moments
 from chainrule.column_values import Frame, Numbers
 from chainrule.errors import OptionError
+from chainrule.estimator_file import save
 from chainrule.parameters import Array
 from chainrule.tabular_base import BaseTabular, Judging, fit_context
-from chainrule.tabular_file import from_contents, save, to_contents
+from chainrule.tabular_file import from_contents, to_contents
 from chainrule.tabular_options import documented
 from chainrule.tabular_recipe import Task
 
