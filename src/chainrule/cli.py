@@ -15,8 +15,14 @@ import click
 from chainrule import cli_explain, cli_prove, cli_studio, cli_tune
 from chainrule.cli_memory import check_memory, fitting
 from chainrule.cli_parts import (
+    DATA,
+    DROP,
     INTERRUPTED,
     SEED,
+    SEED_OPTION,
+    TARGET,
+    TASK,
+    TEST_SIZE,
     Reader,
     Shell,
     check_output,
@@ -31,7 +37,6 @@ from chainrule.cli_parts import (
     widths,
 )
 
-DATA = click.Path(path_type=Path)
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -64,13 +69,9 @@ chainrule train clicks.csv --target bought --memory 1GB
 """),
 )
 @click.argument("data", type=DATA)
-@click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
-@click.option(
-    "--task",
-    type=click.Choice(["classification", "regression"]),
-    help="If not given, it follows from the target.",
-)
-@click.option("--drop", multiple=True, metavar="COLUMN", help="Do not learn from it; repeatable.")
+@TARGET
+@TASK
+@DROP
 @click.option(
     "--hidden",
     "hidden_layer_sizes",
@@ -118,21 +119,8 @@ chainrule train clicks.csv --target bought --memory 1GB
     metavar="X",
     help="Share of hidden units left out of a step.  [default: 0]",
 )
-@click.option(
-    "--test-size",
-    type=click.FloatRange(0, 1, max_open=True),
-    metavar="X",
-    default=0.2,
-    help="Share of rows held out to judge by.  [default: 0.2]",
-)
-@click.option(
-    "--seed",
-    "random_state",
-    type=SEED,
-    metavar="N",
-    default=0,
-    help="Seed of all that is random.  [default: 0]",
-)
+@TEST_SIZE
+@SEED_OPTION
 @click.option(
     "--output",
     "-o",

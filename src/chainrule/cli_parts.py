@@ -18,7 +18,32 @@ from chainrule.errors import ChainruleError, OptionError
 
 Command = Callable[..., None]
 INTERRUPTED = 130
+DATA = click.Path(path_type=Path)
 SEED = click.IntRange(0, 2**32 - 1)
+
+# Options of every command that learns from a table.
+TARGET = click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
+TASK = click.option(
+    "--task",
+    type=click.Choice(["classification", "regression"]),
+    help="If not given, it follows from the target.",
+)
+DROP = click.option("--drop", multiple=True, metavar="COLUMN", help="Do not learn from it; repeatable.")
+TEST_SIZE = click.option(
+    "--test-size",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="X",
+    default=0.2,
+    help="Share of rows held out to judge by.  [default: 0.2]",
+)
+SEED_OPTION = click.option(
+    "--seed",
+    "random_state",
+    type=SEED,
+    metavar="N",
+    default=0,
+    help="Seed of all that is random.  [default: 0]",
+)
 
 
 class WrongUsage(click.ClickException):

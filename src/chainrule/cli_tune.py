@@ -8,7 +8,19 @@ from typing import Any
 
 import click
 
-from chainrule.cli_parts import INTERRUPTED, SEED, check_paths, examples, print_json, reading
+from chainrule.cli_parts import (
+    DATA,
+    DROP,
+    INTERRUPTED,
+    SEED_OPTION,
+    TARGET,
+    TASK,
+    TEST_SIZE,
+    check_paths,
+    examples,
+    print_json,
+    reading,
+)
 
 
 @click.command(
@@ -18,14 +30,10 @@ chainrule tune houses.csv --target price --trials 30
 chainrule tune houses.csv --target price --time 600 --study houses.study
 """),
 )
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
-@click.option(
-    "--task",
-    type=click.Choice(["classification", "regression"]),
-    help="If not given, it follows from the target.",
-)
-@click.option("--drop", multiple=True, metavar="COLUMN", help="Do not learn from it; repeatable.")
+@click.argument("data", type=DATA)
+@TARGET
+@TASK
+@DROP
 @click.option(
     "--trials",
     type=click.IntRange(1),
@@ -52,21 +60,8 @@ chainrule tune houses.csv --target price --time 600 --study houses.study
     metavar="N",
     help="Most passes over the rows in a trial.  [default: 200]",
 )
-@click.option(
-    "--test-size",
-    type=click.FloatRange(0, 1, max_open=True),
-    metavar="X",
-    default=0.2,
-    help="Share of rows held out to judge by.  [default: 0.2]",
-)
-@click.option(
-    "--seed",
-    "random_state",
-    type=SEED,
-    metavar="N",
-    default=0,
-    help="Seed of all that is random.  [default: 0]",
-)
+@TEST_SIZE
+@SEED_OPTION
 @click.option(
     "--output",
     "-o",
