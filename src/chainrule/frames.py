@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -65,19 +66,29 @@ def read_table(
     """
     check_reading(separator, decimal)
     path = Path(path)
-    try:
+    with reading(path):
         raw = path.read_bytes()
+    if raw.startswith(PARQUET):
+        return _read_parquet(raw, path.name)
+    table = split(raw, path.name, separator or by_name(path))
+    names = table.cells.columns
+    return pl.DataFrame([_column(table, name, decimal, as_text=name in text) for name in names])
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Where a file that cannot be read becomes an error of the data."""
+    try:
+        yield
     except FileNotFoundError:
         raise DataError(f"There is no file {path}.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    if raw.startswith(PARQUET):
-        return _read_parquet(raw, path.name)
-    if separator is None and path.suffix.lower() in (".tsv", ".tab"):
-        separator = "\t"
-    table = split(raw, path.name, separator)
-    names = table.cells.columns
-    return pl.DataFrame([_column(table, name, decimal, as_text=name in text) for name in names])
+
+
+def by_name(path: Path) -> str | None:
+    """The separator that the name of a file tells, if any."""
+    return "\t" if path.suffix.lower() in (".tsv", ".tab") else None
 
 
 def check_reading(separator: str | None, decimal: str) -> None:

@@ -19,7 +19,7 @@ from chainrule.cell_kinds import Cells, Census
 from chainrule.csv_layout import Table, Text, find_separator
 from chainrule.delimited import as_utf8, delimit, no_rows, split_cells
 from chainrule.errors import DataError
-from chainrule.frames import PARQUET, check_reading
+from chainrule.frames import PARQUET, by_name, check_reading, reading
 
 LONGEST = 8  # a row may be so many pieces long
 CELL = 64  # bytes of memory that a cell of a Parquet file is reckoned with
@@ -70,18 +70,12 @@ def open_table(
     """
     check_reading(separator, decimal)
     path = Path(path)
-    try:
+    with reading(path):
         with path.open("rb") as file:
             magic = file.read(len(PARQUET))
         if magic == PARQUET:
             return ParquetPieces(path, piece)
-        if separator is None and path.suffix.lower() in (".tsv", ".tab"):
-            separator = "\t"
-        return DelimitedPieces(path, text, separator, decimal, piece)
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+        return DelimitedPieces(path, text, separator or by_name(path), decimal, piece)
 
 
 # ------------------------------------------------------------------ CSV and TSV
