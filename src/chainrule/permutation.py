@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import scores
 from chainrule.column_values import Numbers
 from chainrule.table_model import TableModel
+from chainrule.tabular_importances import rises
 from chainrule.targets import Classes, Quantity
 
 MOST_ROWS = 2000
@@ -54,17 +55,14 @@ def importances(model: TableModel, X: Numbers, y: Any, *, seed: int = 0) -> list
     if len(X) > MOST_ROWS:
         some = rng.permutation(len(X))[:MOST_ROWS]
         X, y = X[some], y[some]
-    before = loss(model, X, y)
-    found = []
     columns = model.encoder_.kept
     ends = np.cumsum([0, *(len(column.features) for column in columns)])
-    for column, (start, end) in zip(columns, pairwise(ends), strict=True):
-        changed = X.copy()
-        rises = []
-        for _ in range(REPEATS):
-            changed[:, start:end] = X[rng.permutation(len(X)), start:end]
-            rises.append(loss(model, changed, y) - before)
-        found.append(Importance(column.name, float(np.mean(rises)), float(np.std(rises))))
+    blocks = [range(start, end) for start, end in pairwise(ends)]
+    values = rises(lambda encoded: loss(model, encoded, y), X, loss(model, X, y), blocks, REPEATS, rng)
+    found = [
+        Importance(column.name, float(rise.mean()), float(rise.std()))
+        for column, rise in zip(columns, values, strict=True)
+    ]
     return sorted(found, key=lambda importance: -importance.mean)
 
 

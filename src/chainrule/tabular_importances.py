@@ -5,8 +5,9 @@ Source: Breiman 2001, Machine Learning 45, section 10.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -90,14 +91,46 @@ def permuted(
     random : RandomState
     """
     baseline = figure(X)
-    values = np.zeros((len(blocks), repeats))
-    shuffled = X.copy()
-    for number, places in enumerate(blocks.values()):
-        for repeat in range(repeats if places else 0):
-            order = random.permutation(len(X))
-            shuffled[:, places] = X[order[:, None], list(places)]
-            values[number, repeat] = metric.loss(figure(shuffled)) - metric.loss(baseline)
-        shuffled[:, places] = X[:, places]
+    values = rises(
+        lambda matrix: metric.loss(figure(matrix)), X, metric.loss(baseline), blocks.values(), repeats, random
+    )
     order = np.argsort(-values.mean(axis=1), kind="stable")
     names = tuple(blocks)
     return Importances(tuple(names[i] for i in order), values[order], metric.name, baseline)
+
+
+def rises(
+    loss: Callable[[Any], float],
+    X: Any,
+    before: float,
+    blocks: Collection[Sequence[int]],
+    repeats: int,
+    random: np.random.RandomState | np.random.Generator,
+) -> Numbers:
+    """How much the loss rises when the rows of some columns are shuffled together, one block after the other.
+
+    Parameters
+    ----------
+    loss : callable
+        Of the predictions for a matrix.
+    X : ndarray of shape (n, inputs)
+    before : float
+        The loss of X as it is.
+    blocks : collection of sequence of int
+        Columns of the matrix; an empty block is not shuffled, and nothing rises.
+    repeats : int
+    random : RandomState or Generator
+
+    Returns
+    -------
+    ndarray of shape (blocks, repeats)
+    """
+    values = np.zeros((len(blocks), repeats))
+    shuffled = X.copy()
+    for number, places in enumerate(blocks):
+        for repeat in range(repeats if places else 0):
+            order = random.permutation(len(X))
+            shuffled[:, places] = X[order[:, None], list(places)]
+            values[number, repeat] = loss(shuffled) - before
+        shuffled[:, places] = X[:, places]
+    return values
