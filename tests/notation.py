@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
+
+import pytest
+
+from chainrule.trace_equation import Equation
 
 TOKEN = re.compile(r"\d[\d.]*(?:e[+−]\d+)?|[A-Za-zα-ωΦ]+|\S")
 FUNCTIONS = {
@@ -23,6 +28,18 @@ def worked_out(text: str) -> float:
         letter, _, right = tail.partition(" = ")
         return Reader(head, {letter: worked_out(right)}).whole()
     return Reader(text.partition(" = ")[0], {}).whole()
+
+
+def numbers_that_come_out(equations: Iterable[Equation]) -> int:
+    """How many equations have numbers put in; each of these must come to the equation's value."""
+    count = 0
+    for equation in equations:
+        if not equation.numbers or "Σ" in equation.numbers:
+            continue
+        count += 1
+        came = worked_out(equation.numbers)
+        assert came == pytest.approx(equation.value, rel=1e-9, abs=1e-12), equation
+    return count
 
 
 class Reader:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from notation import worked_out
+from notation import numbers_that_come_out
 from tabular_networks import NETWORKS, make_tabular
 
 from chainrule import reference, trace_matrices, trace_units
@@ -79,14 +79,7 @@ def test_units_show_the_numbers_of_every_kind(name, rows):
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_printed_formula_comes_to_its_value(name, rows):
-    count = 0
-    for equation in trace_units.equations(make_step(name, rows)):
-        if not equation.numbers or "Σ" in equation.numbers:
-            continue
-        count += 1
-        came = worked_out(equation.numbers)
-        assert came == pytest.approx(equation.value, rel=1e-9, abs=1e-12), equation
-    assert count > 50
+    assert numbers_that_come_out(trace_units.equations(make_step(name, rows))) > 50
 
 
 @pytest.mark.parametrize("name", NETWORKS)
